@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+# The few commands a person needs; meson does the work. `make help` lists them.
+SHELL := /bin/bash
+LAB_DIR ?= $(CURDIR)/lab-state
+BUILD ?= build
+NAME ?= jumbo-management
+NINJA_FLAGS ?=
+
+.PHONY: help deps build build-test demo down test stories story bench soak lint docs clean
+
+help:
+	@printf '%s\n' \
+	  'make demo     install what is needed, build, bring up a lab of four hosts, play the story, leave the pool running' \
+	  'make down     remove the lab and every trace of it' \
+	  'make test     build with sanitizers and run all tests (as root: also those with namespaces and one short lab)' \
+	  'make stories  play every story once, each on a fresh lab' \
+	  'make story NAME=jumbo-management   play one story' \
+	  'make bench    measure, ours beside a peer or a floor' \
+	  'make soak     repeat the stories for hours; figures go to docs/soak.md' \
+	  'make lint     format, static analysis, include arrows, file sizes, banned functions' \
+	  'make clean    remove the build folders'
+
+deps:
+	@tools/install-deps
+
+build: deps
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --buildtype=release -Db_ndebug=false >/dev/null
+	@ninja -C $(BUILD) $(NINJA_FLAGS)
+
+build-test: deps
+	@test -f build-test/build.ninja || meson setup build-test --buildtype=debugoptimized -Db_sanitize=address,undefined >/dev/null
+	@ninja -C build-test $(NINJA_FLAGS)
+
+demo: build
+	@tools/demo $(BUILD) $(LAB_DIR)
+
+down:
+	@if [ -x $(BUILD)/src/lab/muster-lab ]; then $(BUILD)/src/lab/muster-lab down --dir $(LAB_DIR); else echo 'nothing is built, so no lab is up'; fi
+
+test: build-test build
+	@tools/run-tests build-test
+
+stories: build
+	@tools/run-stories $(BUILD)
+
+story: build
+	@tools/play $(BUILD) $(NAME)
+
+bench: build
+	@tools/install-deps bench
+	@bench/run $(BUILD)
+
+soak: build
+	@tools/soak $(BUILD)
+
+lint: deps
+	@tools/lint
+
+clean:
+	rm -rf build build-test build-fuzz
