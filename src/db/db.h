@@ -23,7 +23,10 @@ struct row {
 };
 
 struct db *db_new(struct loop *l);
+/* Transactions still under way end without their function being called; db_sync_stop first ends them with an error. */
 void db_free(struct db *d);
+/* Names the host this process runs on. db_txn_fence compares it with pool.master; without it nobody is the coordinator. */
+void db_set_self(struct db *d, const struct uuid *host);
 
 /* ---- reading ---- */
 const struct row *db_get(struct db *d, int class_id, const struct uuid *uuid); /* NULL when not there */
@@ -74,9 +77,10 @@ bool db_changes_since(struct db *d, uint64_t since, db_change_fn *fn, void *user
 /*
  * A transaction is a list of row operations sent as one OVSDB transaction with a marker row of its own UUID (so that an
  * unknown outcome can be resolved) and, for coordinator writes, a `wait` on pool.epoch. Nothing shows in the replica
- * until the database has committed it. `done` is called exactly once: error NULL when committed (and the replica already
- * shows it), DB_TIMEOUT-like API errors otherwise. A write without an answer at its deadline is resolved in the background;
- * `done` then says DB_WRITE_UNKNOWN only after resolution was impossible for another deadline.
+ * until the database has committed it. `done` is called exactly once, never from inside db_txn_commit: error NULL when
+ * committed (and the replica already shows it), DB_TIMEOUT-like API errors otherwise. deadline_ms counts from the call. A
+ * write without an answer at its deadline is resolved in the background; `done` then says DB_WRITE_UNKNOWN only after
+ * resolution was impossible for another deadline.
  */
 struct db_txn;
 typedef void db_done_fn(struct error *error /* borrowed */, void *userdata);
