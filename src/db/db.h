@@ -73,6 +73,9 @@ typedef void db_change_fn(const struct db_change *c, void *userdata);
  */
 bool db_changes_since(struct db *d, uint64_t since, db_change_fn *fn, void *userdata);
 
+/* Marks the row as changed, in a batch of its own, though no value changed (event.inject, the pool's heartbeat event). */
+void db_touch(struct db *d, int class_id, const struct uuid *uuid);
+
 /* ---- writing to the pool database ---- */
 /*
  * A transaction is a list of row operations sent as one OVSDB transaction with a marker row of its own UUID (so that an
