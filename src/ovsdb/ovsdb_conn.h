@@ -2,8 +2,8 @@
 /*
  * A JSON-RPC client of one OVSDB server on its unix socket (RFC 7047). It connects with back-off for ever, answers the
  * server's echo, sends its own, splits the byte stream into messages, and pairs requests with replies. Two forms: the
- * asynchronous one lives on a loop (loop thread only), the `ovsdb_sync_` one blocks up to a deadline and serves programs
- * that run from top to bottom.
+ * asynchronous one lives on a loop (loop thread only), the `ovsdb_sync_` one blocks up to a deadline and serves
+ * programs that run from top to bottom.
  *
  * Errors set here have one of three codes: OVSDB_DISCONNECTED [path, reason], OVSDB_TIMEOUT [path, method] and
  * OVSDB_ERROR [error, details]. The first two say nothing about whether a transaction was committed.
@@ -59,7 +59,8 @@ void ovsdb_conn_cancel(struct ovsdb_conn *c, uint64_t id);
  */
 bool ovsdb_transact_check(const json_t *result, size_t n_ops, size_t *ret_index, struct error **errp) _warn_unused_;
 
-/* Connects to a unix socket, also where the path is longer than an address can hold. Descriptor (non-blocking) or -errno. */
+/* Connects to a unix socket, also where the path is longer than an address can hold. Descriptor (non-blocking) or
+ * -errno. */
 int ovsdb_socket_connect(const char *path) _warn_unused_;
 
 /* ---- blocking form ---- */
@@ -67,20 +68,21 @@ struct ovsdb_sync;
 /* Waits up to timeout_ms for the server to accept. NULL with an error. */
 struct ovsdb_sync *ovsdb_sync_open(const char *path, uint64_t timeout_ms, struct error **errp) _warn_unused_;
 /*
- * One request and its reply; `params` is taken. Notifications that arrive meanwhile are kept for ovsdb_sync_notification.
- * *ret_result is a new reference. After OVSDB_DISCONNECTED or OVSDB_TIMEOUT the connection must be closed.
+ * One request and its reply; `params` is taken. Notifications that arrive meanwhile are kept for
+ * ovsdb_sync_notification. *ret_result is a new reference. After OVSDB_DISCONNECTED or OVSDB_TIMEOUT the connection
+ * must be closed.
  */
 bool ovsdb_sync_call(struct ovsdb_sync *c, const char *method, json_t *params, uint64_t timeout_ms, json_t **ret_result,
                      struct error **errp) _warn_unused_;
 /* "transact" with ovsdb_transact_check: `params` is [database, op, op, ...], taken. */
 bool ovsdb_sync_transact(struct ovsdb_sync *c, json_t *params, uint64_t timeout_ms, json_t **ret_result,
                          struct error **errp) _warn_unused_;
-/* The next notification: *ret_message is {"method":..,"params":..}, a new reference. False with OVSDB_TIMEOUT when none came. */
+/* The next notification: *ret_message is {"method":..,"params":..}, a new reference. False with OVSDB_TIMEOUT when none
+ * came. */
 bool ovsdb_sync_notification(struct ovsdb_sync *c, uint64_t timeout_ms, json_t **ret_message,
                              struct error **errp) _warn_unused_;
 void ovsdb_sync_close(struct ovsdb_sync *c); /* accepts NULL */
 DEFINE_CLEANUP(struct ovsdb_sync *, ovsdb_sync_close)
 
-/* json_t that a scope owns. */
-DEFINE_CLEANUP(json_t *, json_decref)
+/* A json_t reference that a scope owns (json_decrefp is jansson's). */
 #define _cleanup_json_ _cleanup_(json_decrefp)
