@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A growing byte buffer. Always NUL-terminated behind `size`, so `data` is a C string when it holds text. Not thread-safe. */
+/* A growing byte buffer. Always NUL-terminated behind `size`, so `data` is a C string when it holds text. Not
+ * thread-safe. */
 #pragma once
 
 #include "base/macro.h"
@@ -13,7 +14,7 @@ struct buf {
 #define BUF_INIT                                                                                                       \
     { 0 }
 
-void buf_done(struct buf *b); /* frees, leaves an empty buffer */
+void buf_done(struct buf *b);  /* frees, leaves an empty buffer */
 void buf_clear(struct buf *b); /* keeps the memory */
 void buf_reserve(struct buf *b, size_t extra);
 void buf_add(struct buf *b, const void *data, size_t size);

@@ -47,7 +47,9 @@ char *xstrdup(const char *s) __attribute__((malloc, returns_nonnull));
 char *xstrndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull));
 #define xnew0(type) ((type *)xcalloc(1, sizeof(type)))
 
-static inline void cleanup_freep(void *p) { free(*(void **)p); }
+static inline void cleanup_freep(void *p) {
+    free(*(void **)p);
+}
 #define _cleanup_free_ _cleanup_(cleanup_freep)
 
 static inline void cleanup_closep(int *fd) {

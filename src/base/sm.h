@@ -18,12 +18,13 @@ struct sm {
     unsigned n_states;
     unsigned state;
     uint64_t entered_ms;
-    char *reason; /* owned; why this state was entered, one sentence */
+    char *reason;                                           /* owned; why this state was entered, one sentence */
     void (*invariant)(const struct sm *sm, void *userdata); /* may be NULL; runs after every move */
     void *userdata;
 };
 
-void sm_init(struct sm *sm, const char *name, const struct sm_state *states, unsigned n_states, unsigned initial, uint64_t now_ms);
+void sm_init(struct sm *sm, const char *name, const struct sm_state *states, unsigned n_states, unsigned initial,
+             uint64_t now_ms);
 void sm_done(struct sm *sm);
 void sm_move(struct sm *sm, unsigned to, uint64_t now_ms, const char *reason_fmt, ...) _printf_(4, 5);
 bool sm_may_move(const struct sm *sm, unsigned to);

@@ -5,9 +5,15 @@
 #include "base/macro.h"
 #include <string.h>
 
-static inline bool str_eq(const char *a, const char *b) { return strcmp(a, b) == 0; }
-static inline bool str_empty(const char *s) { return !s || !*s; }
-static inline const char *str_or_empty(const char *s) { return s ? s : ""; }
+static inline bool str_eq(const char *a, const char *b) {
+    return strcmp(a, b) == 0;
+}
+static inline bool str_empty(const char *s) {
+    return !s || !*s;
+}
+static inline const char *str_or_empty(const char *s) {
+    return s ? s : "";
+}
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 /* The whole of s is a decimal number in [min, max]; false (and *ret untouched) otherwise. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hash maps: from string to pointer, and from uuid to pointer. Keys are copied, values are borrowed. Not thread-safe. */
+/* Hash maps: from string to pointer, and from uuid to pointer. Keys are copied, values are borrowed. Not thread-safe.
+ */
 #pragma once
 
 #include "base/uuid.h"
@@ -11,7 +12,8 @@ void *strmap_get(const struct strmap *m, const char *key);
 void *strmap_put(struct strmap *m, const char *key, void *value); /* returns what was there, or NULL */
 void *strmap_remove(struct strmap *m, const char *key);
 size_t strmap_size(const struct strmap *m);
-/* Iteration: start with *pos = 0; false at the end. The map must not grow meanwhile; removing the current key is fine. */
+/* Iteration: start with *pos = 0; false at the end. The map must not grow meanwhile; removing the current key is fine.
+ */
 bool strmap_next(const struct strmap *m, size_t *pos, const char **ret_key, void **ret_value);
 
 struct uuidmap;

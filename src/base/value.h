@@ -55,8 +55,9 @@ void value_done(struct value *v); /* frees, leaves VALUE_VOID */
 #define _cleanup_value_ _cleanup_(value_done)
 struct value value_copy(const struct value *v);
 struct value value_take(struct value *v); /* moves, leaves VALUE_VOID */
-bool value_equal(const struct value *a, const struct value *b); /* sets: same members in any order; maps: same pairs in any order */
-size_t value_memory(const struct value *v);                     /* heap bytes behind it, for accounting */
+bool value_equal(const struct value *a,
+                 const struct value *b);    /* sets: same members in any order; maps: same pairs in any order */
+size_t value_memory(const struct value *v); /* heap bytes behind it, for accounting */
 
 struct value value_string(const char *s);
 struct value value_stringf(const char *fmt, ...) _printf_(1, 2);
@@ -77,10 +78,12 @@ void value_set_add(struct value *set, struct value item); /* takes item */
 bool value_set_has(const struct value *set, const struct value *item);
 bool value_set_remove(struct value *set, const struct value *item);
 
-void value_map_add(struct value *map, const char *key, struct value item); /* takes item; key must be new (not checked: big maps are built in linear time) */
+void value_map_add(
+    struct value *map, const char *key,
+    struct value item); /* takes item; key must be new (not checked: big maps are built in linear time) */
 void value_map_put(struct value *map, const char *key, struct value item); /* takes item; replaces */
 struct value *value_map_get(const struct value *map, const char *key);     /* borrowed, NULL when absent */
-const char *value_map_str(const struct value *map, const char *key);       /* text of a string member, NULL when absent */
+const char *value_map_str(const struct value *map, const char *key); /* text of a string member, NULL when absent */
 bool value_map_remove(struct value *map, const char *key);
 
 /* XenAPI time text "20260821T02:00:23Z"; parsing also takes dashes and no zone (UTC). */
