@@ -55,6 +55,7 @@ struct field_def {
     int relation_class;                /* STORE_RELATION: the class that refers here ... */
     int relation_field;                /* ... and its field; else -1 */
     enum role write_role;
+    bool internal; /* a column for the pool itself: in the replica by index, left out of API records, calls and events */
     const char *doc;
 };
 
@@ -81,7 +82,7 @@ struct param_def {
 
 struct call_def {
     const char *name;   /* "Bond.create" */
-    int class_id;
+    int class_id;       /* -1: of no class (system.*) */
     enum call_kind kind;
     int field;          /* for the kinds about one field, else -1 */
     const struct type_def *result;
@@ -91,7 +92,7 @@ struct call_def {
     bool has_async;
     enum role role;
     enum call_place place;
-    int handler;        /* index into the generated table of handlers, -1 when kind is not CALL_CUSTOM */
+    int handler;        /* index into model_handlers; -1 when kind is not CALL_CUSTOM, when planned, and for what the dispatcher does itself (system.*) */
     const char *planned_error; /* non-NULL: not available, answered with this API error (and planned_reason) */
     const char *planned_reason;
     const char *doc;

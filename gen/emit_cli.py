@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""gen_cli.c: what xe prints and filters by, class by class (cli_table.h)."""
+
+from emit_tables import c_string
+from emit_types import BANNER
+
+
+def source(model):
+    out = [BANNER, '#include "model/cli_table.h"\n']
+    listed = [c for c in model.classes if c.cli_fields]
+    for cls in listed:
+        out.append(f"\n/* from {cls.file} */\n")
+        out.append(f"static const struct cli_field cli_fields_{cls.name}[] = {{\n")
+        for f in cls.cli_fields:
+            flags = "".join(f", .{x} = true" for x in ("hidden", "expensive", "deprecated") if x in f.flags)
+            path = ".".join(f.path)
+            out.append(f"    {{.name = {c_string(f.name)}, .rights = CLI_{f.rights}, .path = {c_string(path)}{flags}}},\n")
+        out.append("};\n")
+        names = ", ".join(c_string(n) for n in cls.cli_default) or "NULL"
+        out.append(f"static const char *const cli_default_{cls.name}[] = {{{names}}};\n")
+    out.append("\nconst struct cli_class cli_classes[] = {\n")
+    for cls in listed:
+        out.append(
+            f"    {{.name = {c_string(cls.cli_name)}, .class_id = CLASS_{cls.name},"
+            f" .fields = cli_fields_{cls.name}, .n_fields = {len(cls.cli_fields)},\n"
+            f"     .default_fields = cli_default_{cls.name}, .n_default_fields = {len(cls.cli_default)}}},\n"
+        )
+    if not listed:
+        out.append("    {0},\n")
+    out.append(f"}};\nconst unsigned cli_n_classes = {len(listed)};\n")
+    return "".join(out)
