@@ -9,20 +9,23 @@
 #include "loop/loop.h"
 
 struct child_result {
-    int exit_code;     /* 0..255; 128+n for signal n; -1 when it could not be started (errno in start_error) */
-    int start_error;   /* positive errno or 0 */
+    int exit_code;   /* 0..255; 128+n for signal n; -1 when it could not be started (errno in start_error) */
+    int start_error; /* positive errno or 0 */
     bool timed_out;
     bool truncated;
-    struct buf out;    /* stdout */
-    struct buf err;    /* stderr */
+    struct buf out; /* stdout */
+    struct buf err; /* stderr */
 };
 typedef void child_done_fn(const struct child_result *r, void *userdata);
 
 struct child;
 /* argv[0] is looked up in PATH. `input` may be NULL. The handle may be ignored. */
-struct child *child_run(struct loop *l, const char *const argv[], const char *input, uint64_t timeout_ms, size_t max_output, child_done_fn *fn, void *userdata);
+struct child *child_run(struct loop *l, const char *const argv[], const char *input, uint64_t timeout_ms,
+                        size_t max_output, child_done_fn *fn, void *userdata);
 void child_cancel(struct child *c); /* kills; `fn` is not called */
 
-/* The same, blocking, for one-shot programs without a loop (netboot, lab, tests). 0 when it ran, else negative errno. */
-int child_run_sync(const char *const argv[], const char *input, uint64_t timeout_ms, size_t max_output, struct child_result *ret);
+/* The same, blocking, for one-shot programs without a loop (netboot, lab, tests). 0 when it ran, else negative errno.
+ */
+int child_run_sync(const char *const argv[], const char *input, uint64_t timeout_ms, size_t max_output,
+                   struct child_result *ret);
 void child_result_done(struct child_result *r);

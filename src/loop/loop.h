@@ -22,16 +22,16 @@ typedef void loop_call_fn(void *userdata);
 
 struct loop *loop_new(void);
 void loop_free(struct loop *l);
-int loop_run(struct loop *l);              /* until loop_quit; returns its code */
+int loop_run(struct loop *l);                   /* until loop_quit; returns its code */
 void loop_step(struct loop *l, int timeout_ms); /* one turn; for tests */
 void loop_quit(struct loop *l, int code);
 void loop_assert_owner(const struct loop *l);
 
-uint64_t loop_now_ms(struct loop *l);    /* monotonic */
-uint64_t loop_now_us(struct loop *l);    /* monotonic, fresh */
-int64_t loop_wall_ms(struct loop *l);    /* since the epoch, plus the injected offset */
+uint64_t loop_now_ms(struct loop *l);                            /* monotonic */
+uint64_t loop_now_us(struct loop *l);                            /* monotonic, fresh */
+int64_t loop_wall_ms(struct loop *l);                            /* since the epoch, plus the injected offset */
 void loop_set_wall_offset_ms(struct loop *l, int64_t offset_ms); /* fault injection */
-uint64_t loop_random(struct loop *l);    /* seeded in simulations */
+uint64_t loop_random(struct loop *l);                            /* seeded in simulations */
 
 /* Sources. The loop owns nothing: free a source to remove it; freeing inside its own callback is fine. */
 struct loop_source *loop_add_fd(struct loop *l, int fd, unsigned events, loop_fd_fn *fn, void *userdata);
