@@ -59,9 +59,9 @@ def _check_role(model, role, where):
 
 
 def _check_doc(doc, where):
-    if False and not doc:
+    if not doc:
         raise ModelError(f"{where}: has no sentence of documentation")
-    if doc and not doc.endswith((".", "!", "?")):
+    if not doc.endswith((".", "!", "?")):
         raise ModelError(f"{where}: the documentation must be a sentence, ending in a full stop")
 
 

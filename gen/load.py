@@ -264,7 +264,7 @@ def _load_call(name, data, class_name, where):
         has_async=t.take("async", bool, True),
         builtin=t.take("builtin", bool, False),
         planned=planned,
-        doc=t.take("doc", str, required=True),
+        doc=t.take("doc", str, f"Not available: {planned[1]}" if planned else "", required=not planned),
         where=where,
     )
     t.end()
