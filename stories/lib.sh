@@ -1,0 +1,139 @@
+# shellcheck shell=bash
+# What every story is told with: steps, commands as a person would type them, waiting for a fact with a deadline, and a
+# verdict. A story is a bash script that sources this file; a step that does not hold ends it with a non-zero status.
+#
+# From the environment: MUSTER_BUILD (the build folder), LAB_DIR (the lab's folder), STORY_PRETTY (1: colours).
+
+set -euo pipefail
+
+: "${MUSTER_BUILD:?set by tools/play}" "${LAB_DIR:?set by tools/play}"
+LAB_BIN=$MUSTER_BUILD/src/lab/muster-lab
+STORY_START=$(date +%s%N)
+STORY_STEP=0
+STORY_TIMES=()
+STORY_FAILED_AT=
+
+if [ "${STORY_PRETTY:-0}" = 1 ] && [ -t 1 ]; then
+    C_STEP=$'\e[1;36m' C_CMD=$'\e[33m' C_OK=$'\e[32m' C_BAD=$'\e[1;31m' C_DIM=$'\e[2m' C_END=$'\e[0m'
+else
+    C_STEP='' C_CMD='' C_OK='' C_BAD='' C_DIM='' C_END=''
+fi
+
+now_ms() { echo $(($(date +%s%N) / 1000000)); }
+seconds_since() { awk -v a="$1" -v b="$(now_ms)" 'BEGIN { printf "%.1f", (b - a) / 1000 }'; }
+
+# step TITLE: begins a step of the story.
+step() {
+    STORY_STEP=$((STORY_STEP + 1))
+    STORY_TITLE=$1
+    printf '\n%s== %s%s\n' "$C_STEP" "$1" "$C_END"
+}
+
+# say TEXT: what was seen.
+say() { printf '   %s\n' "$*"; }
+
+# figure NAME VALUE UNIT: a figure for the table at the end.
+figure() {
+    STORY_TIMES+=("$1|$2|$3")
+    printf '   %s%s: %s %s%s\n' "$C_DIM" "$1" "$2" "$3" "$C_END"
+}
+
+ok() { printf '   %sok%s   %s\n' "$C_OK" "$C_END" "$*"; }
+
+fail() {
+    printf '   %sNOT SO%s  %s\n' "$C_BAD" "$C_END" "$*" >&2
+    STORY_FAILED_AT="$STORY_TITLE: $*"
+    exit 1
+}
+
+# lab ARGS...: a muster-lab command, shown as it would be typed.
+lab() {
+    printf '   %s$ muster-lab %s%s\n' "$C_CMD" "$*" "$C_END"
+    "$LAB_BIN" "$1" --dir "$LAB_DIR" "${@:2}"
+}
+
+# quiet_lab ARGS...: the same, not shown; for looking at things.
+quiet_lab() { "$LAB_BIN" "$1" --dir "$LAB_DIR" "${@:2}"; }
+
+# xe ARGS...: an xe command at the admin desk, shown as it would be typed.
+xe() {
+    printf '   %s$ xe %s%s\n' "$C_CMD" "$*" "$C_END" >&2
+    quiet_lab xe -- "$@"
+}
+
+# ask ARGS...: an xe command that is not shown.
+ask() { quiet_lab xe -- "$@" 2>/dev/null; }
+
+# host_xe HOST ARGS...: xe on the host itself (its local socket).
+host_xe() { quiet_lab exec "$1" -- xe "${@:2}"; }
+
+# until_true SECONDS WHAT COMMAND...: polls a fact until it holds; fails the story at the deadline.
+until_true() {
+    local limit=$1 what=$2 start
+    shift 2
+    start=$(now_ms)
+    until "$@" >/dev/null 2>&1; do
+        if [ $(($(now_ms) - start)) -gt $((limit * 1000)) ]; then
+            fail "$what (waited ${limit} s)"
+        fi
+        sleep 0.1
+    done
+    ok "$what (after $(seconds_since "$start") s)"
+}
+
+# expect WHAT COMMAND...: a fact that must hold now.
+expect() {
+    local what=$1
+    shift
+    if "$@" >/dev/null 2>&1; then ok "$what"; else fail "$what"; fi
+}
+
+# expect_text WHAT PATTERN TEXT: an extended regular expression that must match.
+expect_text() {
+    if grep -Eq -- "$2" <<<"$3"; then ok "$1"; else fail "$1 (no match for '$2' in: $3)"; fi
+}
+
+host_uuid() { ask host-list name-label="$1" --minimal; }
+host_state() { ask host-param-get uuid="$(host_uuid "$1")" param-name=membership-state; }
+host_is_ready() { case $(host_state "$1") in ready | ready-size-limited) [ "$(ask host-list name-label="$1" params=host-metrics-live --minimal)" = true ] ;; *) false ;; esac; }
+host_is_dead() { [ "$(ask host-list name-label="$1" params=host-metrics-live --minimal)" = false ]; }
+
+# wait_ready SECONDS HOST...: each host is ready again; prints how long each took.
+wait_ready() {
+    local limit=$1 start h
+    shift
+    start=$(now_ms)
+    for h in "$@"; do
+        until host_is_ready "$h"; do
+            if [ $(($(now_ms) - start)) -gt $((limit * 1000)) ]; then
+                fail "host '$h' is ready (waited $limit s; state '$(host_state "$h" || true)')"
+            fi
+            sleep 0.2
+        done
+        ok "host '$h' is $(host_state "$h") after $(seconds_since "$start") s"
+    done
+}
+
+# table: the hosts of the pool, for people.
+hosts_table() {
+    ask host-list params=name-label,address,membership-state,membership-reason,host-metrics-live || true
+}
+
+story_end() {
+    local status=$?
+    if [ $status -ne 0 ]; then
+        printf '\n%sThe story does not hold.%s %s\n' "$C_BAD" "$C_END" "${STORY_FAILED_AT:-a command failed in step: ${STORY_TITLE:-start}}"
+        printf 'Logs of the hosts: muster-lab logs HOST --dir %s\n' "$LAB_DIR"
+    else
+        if [ ${#STORY_TIMES[@]} -gt 0 ]; then
+            printf '\n%sFigures%s\n' "$C_STEP" "$C_END"
+            local f
+            for f in "${STORY_TIMES[@]}"; do
+                IFS='|' read -r name value unit <<<"$f"
+                printf '  %-60s %10s %s\n' "$name" "$value" "$unit"
+            done
+        fi
+        printf '\n%sThe story holds: %d steps in %s s.%s\n' "$C_OK" "$STORY_STEP" "$(seconds_since $((STORY_START / 1000000)))" "$C_END"
+    fi
+}
+trap story_end EXIT

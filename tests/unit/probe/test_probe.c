@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The prober against a fabric in memory: hosts with two legs on two switches, a size limit per port and direction and
+ * on the link between the switches. Time is a number. Each case breaks one thing and expects exactly its verdict.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "probe/probe_diagnose_core.h"
+
+#define MAX_HOSTS 4
+#define N_LEGS 2
+#define QUEUE 8192
+
+struct fabric {
+    unsigned n_hosts;
+    uint16_t out[MAX_HOSTS][N_LEGS], in[MAX_HOSTS][N_LEGS]; /* 0: dead */
+    bool vlan_missing[MAX_HOSTS][N_LEGS];
+    uint16_t isl;
+    unsigned lose_one_in; /* drop every nth frame; 0: none */
+    struct probe_core *core[MAX_HOSTS];
+    bool off[MAX_HOSTS];
+    uint64_t now;
+    unsigned n_frames;
+    struct {
+        uint8_t data[PROBE_MAX_FRAME];
+        size_t size;
+        unsigned host, leg;
+    } * queue;
+    unsigned head, tail;
+    unsigned sender;
+};
+
+static struct uuid host_uuid(unsigned h) {
+    return (struct uuid){.b = {[15] = (uint8_t)(h + 1)}};
+}
+static const struct uuid group = {.b = {1}};
+
+static void nic_mac(unsigned h, unsigned leg, uint8_t mac[6]) {
+    const uint8_t m[6] = {0x02, 0, 0, 0, (uint8_t)(h + 1), (uint8_t)leg};
+    memcpy(mac, m, 6);
+}
+
+/* The switches flood: every frame reaches every other leg, each by its own path. */
+static void fabric_send(unsigned leg, const uint8_t *frame, size_t size, void *userdata) {
+    struct fabric *f = userdata;
+    unsigned from = f->sender;
+    bool tagged = frame[12] == 0x81;
+    size_t packet = size - 14 - (tagged ? 4 : 0);
+    if (packet > f->out[from][leg] || (tagged && f->vlan_missing[from][leg]))
+        return;
+    for (unsigned h = 0; h < f->n_hosts; h++)
+        for (unsigned l = 0; l < N_LEGS; l++) {
+            if ((h == from && l == leg) || f->off[h] || packet > f->in[h][l] || (l != leg && packet > f->isl) ||
+                (tagged && f->vlan_missing[h][l]))
+                continue;
+            if (f->lose_one_in && ++f->n_frames % f->lose_one_in == 0)
+                continue;
+            assert_true(f->tail < QUEUE);
+            memcpy(f->queue[f->tail].data, frame, size);
+            f->queue[f->tail].size = size;
+            f->queue[f->tail].host = h;
+            f->queue[f->tail++].leg = l;
+        }
+}
+
+static void deliver(struct fabric *f) {
+    static uint8_t data[PROBE_MAX_FRAME];
+    while (f->head < f->tail) {
+        unsigned at = f->head++;
+        size_t size = f->queue[at].size;
+        uint16_t vlan = 0;
+        memcpy(data, f->queue[at].data, size);
+        if (data[12] == 0x81) {
+            vlan = (uint16_t)(data[14] << 8 | data[15]);
+            memmove(data + 12, data + 16, size - 16);
+            size -= 4;
+        }
+        struct probe_frame frame;
+        assert_true(probe_frame_read(data, size, vlan, &frame));
+        f->sender = f->queue[at].host;
+        probe_core_receive(f->core[f->sender], f->queue[at].leg, &frame, f->now, fabric_send, f);
+    }
+    f->head = f->tail = 0;
+}
+
+static void fabric_run(struct fabric *f, uint64_t ms) {
+    for (uint64_t end = f->now + ms; f->now < end; f->now += 5)
+        for (unsigned h = 0; h < f->n_hosts; h++)
+            if (!f->off[h]) {
+                f->sender = h;
+                probe_core_run(f->core[h], f->now, fabric_send, f);
+                deliver(f);
+            }
+}
+
+static struct fabric *fabric_new(unsigned n_hosts, bool vlan) {
+    struct fabric *f = xnew0(struct fabric);
+    f->queue = xcalloc(QUEUE, sizeof(*f->queue));
+    f->n_hosts = n_hosts;
+    f->isl = PROBE_MAX_SIZE;
+    f->now = 1000;
+    struct probe_peer peers[MAX_HOSTS * N_LEGS];
+    struct probe_vlan vlans[2] = {{0, 9000}, {101, 9000}};
+    unsigned n_peers = 0;
+    for (unsigned h = 0; h < n_hosts; h++)
+        for (unsigned l = 0; l < N_LEGS; l++) {
+            f->out[h][l] = f->in[h][l] = PROBE_MAX_SIZE;
+            struct probe_peer *p = &peers[n_peers++];
+            *p = (struct probe_peer){.host = host_uuid(h), .group = group};
+            snprintf(p->leg, sizeof(p->leg), "eth%u", l);
+            nic_mac(h, l, p->mac);
+        }
+    for (unsigned h = 0; h < n_hosts; h++) {
+        struct probe_leg legs[N_LEGS];
+        for (unsigned l = 0; l < N_LEGS; l++) {
+            legs[l] = (struct probe_leg){.group = group, .vlans = vlans, .n_vlans = vlan ? 2 : 1};
+            snprintf(legs[l].name, sizeof(legs[l].name), "eth%u", l);
+            nic_mac(h, l, legs[l].mac);
+        }
+        struct uuid self = host_uuid(h);
+        f->core[h] = probe_core_new(&self, h + 7);
+        probe_core_configure(f->core[h], legs, N_LEGS, peers, n_peers, f->now);
+    }
+    return f;
+}
+
+static void fabric_free(struct fabric *f) {
+    for (unsigned h = 0; h < f->n_hosts; h++)
+        probe_core_free(f->core[h]);
+    free(f->queue);
+    free(f);
+}
+
+struct edge_list {
+    struct probe_edge edges[256];
+    unsigned n;
+};
+
+static void add_edge(const struct probe_edge *e, void *userdata) {
+    struct edge_list *l = userdata;
+    assert_true(l->n < ARRAY_SIZE(l->edges));
+    l->edges[l->n++] = *e;
+}
+
+static unsigned diagnose(struct fabric *f, struct probe_fault *ret) {
+    static struct edge_list lists[MAX_HOSTS];
+    static struct probe_leg_fact facts[MAX_HOSTS][N_LEGS];
+    struct probe_report reports[MAX_HOSTS];
+    for (unsigned h = 0; h < f->n_hosts; h++) {
+        lists[h].n = 0;
+        probe_core_each(f->core[h], add_edge, &lists[h]);
+        for (unsigned l = 0; l < N_LEGS; l++) {
+            facts[h][l] = (struct probe_leg_fact){.group = group, .carrier = true};
+            snprintf(facts[h][l].name, PROBE_LEG_SIZE, "eth%u", l);
+            snprintf(facts[h][l].switch_name, sizeof(facts[h][l].switch_name), "sw%c", 'A' + (int)l);
+            snprintf(facts[h][l].switch_port, sizeof(facts[h][l].switch_port), "port%u", h + 1);
+        }
+        reports[h] = (struct probe_report){.host = host_uuid(h),
+                                           .live = !f->off[h],
+                                           .fresh = !f->off[h],
+                                           .legs = facts[h],
+                                           .n_legs = N_LEGS,
+                                           .edges = lists[h].edges,
+                                           .n_edges = lists[h].n};
+    }
+    return probe_diagnose(reports, f->n_hosts, ret);
+}
+
+static struct probe_fault faults[PROBE_MAX_FAULTS];
+
+static void test_clean_is_proven_at_once(void **state) {
+    struct fabric *f = fabric_new(4, true);
+    fabric_run(f, 200);
+    for (unsigned h = 0; h < 4; h++) {
+        struct edge_list l = {.n = 0};
+        probe_core_each(f->core[h], add_edge, &l);
+        assert_int_equal(l.n, 3 * 2 * 2 * 2);
+        for (unsigned i = 0; i < l.n; i++) {
+            assert_int_equal(l.edges[i].state, PROBE_PROVEN);
+            assert_int_equal(l.edges[i].size, 9000);
+        }
+        assert_true(probe_core_settled(f->core[h], 1000));
+    }
+    assert_int_equal(diagnose(f, faults), 0);
+    fabric_free(f);
+}
+
+static void expect_leg(struct fabric *f, unsigned n, unsigned host, const char *leg, enum probe_fault_kind kind,
+                       enum probe_direction direction, uint16_t vlan, uint16_t passes) {
+    for (unsigned i = 0; i < n; i++) {
+        struct uuid u = host_uuid(host);
+        if (uuid_eq(&faults[i].host, &u) && !strcmp(faults[i].leg, leg)) {
+            assert_int_equal(faults[i].kind, kind);
+            assert_int_equal(faults[i].direction, direction);
+            assert_int_equal(faults[i].vlan, vlan);
+            assert_int_equal(faults[i].passes, passes);
+            assert_int_equal(faults[i].fails, 9000);
+            assert_string_equal(faults[i].switch_name, leg[3] == '0' ? "swA" : "swB");
+            return;
+        }
+    }
+    fail_msg("no verdict about host %u leg %s", host, leg);
+}
+
+static void test_one_leg_limited_both_ways(void **state) {
+    struct fabric *f = fabric_new(4, true);
+    f->out[1][1] = f->in[1][1] = 1500;
+    fabric_run(f, 6000);
+    unsigned n = diagnose(f, faults);
+    assert_int_equal(n, 1);
+    expect_leg(f, n, 1, "eth1", PROBE_FAULT_LEG_LIMITED, PROBE_BOTH, 0, 1500);
+    fabric_free(f);
+}
+
+static void test_both_legs_limited(void **state) {
+    struct fabric *f = fabric_new(4, false);
+    for (unsigned l = 0; l < N_LEGS; l++)
+        f->out[2][l] = f->in[2][l] = 1500;
+    fabric_run(f, 6000);
+    unsigned n = diagnose(f, faults);
+    assert_int_equal(n, 2);
+    expect_leg(f, n, 2, "eth0", PROBE_FAULT_LEG_LIMITED, PROBE_BOTH, 0, 1500);
+    expect_leg(f, n, 2, "eth1", PROBE_FAULT_LEG_LIMITED, PROBE_BOTH, 0, 1500);
+    fabric_free(f);
+}
+
+static void test_one_direction_only(void **state) {
+    struct fabric *f = fabric_new(4, false);
+    f->in[0][0] = 4321;
+    fabric_run(f, 8000);
+    unsigned n = diagnose(f, faults);
+    assert_int_equal(n, 1);
+    expect_leg(f, n, 0, "eth0", PROBE_FAULT_LEG_LIMITED, PROBE_IN, 0, 4321);
+    fabric_free(f);
+}
+
+static void test_leg_dead(void **state) {
+    struct fabric *f = fabric_new(4, true);
+    f->out[3][0] = f->in[3][0] = 0;
+    fabric_run(f, 6000);
+    unsigned n = diagnose(f, faults);
+    assert_int_equal(n, 1);
+    expect_leg(f, n, 3, "eth0", PROBE_FAULT_LEG_DEAD, PROBE_BOTH, 0, 0);
+    fabric_free(f);
+}
+
+static void test_vlan_not_carried(void **state) {
+    struct fabric *f = fabric_new(4, true);
+    f->vlan_missing[1][0] = true;
+    fabric_run(f, 6000);
+    unsigned n = diagnose(f, faults);
+    assert_int_equal(n, 1);
+    expect_leg(f, n, 1, "eth0", PROBE_FAULT_VLAN_MISSING, PROBE_BOTH, 101, 0);
+    for (unsigned h = 0; h < 4; h++)
+        for (unsigned l = 0; l < N_LEGS; l++)
+            f->vlan_missing[h][l] = true;
+    fabric_run(f, 9000);
+    assert_int_equal(diagnose(f, faults), 1);
+    assert_int_equal(faults[0].kind, PROBE_FAULT_VLAN_NOWHERE);
+    fabric_free(f);
+}
+
+static void test_link_between_switches(void **state) {
+    struct fabric *f = fabric_new(4, true);
+    f->isl = 1500;
+    fabric_run(f, 6000);
+    unsigned n = diagnose(f, faults);
+    assert_int_equal(n, 1);
+    assert_int_equal(faults[0].kind, PROBE_FAULT_ISL_LIMITED);
+    assert_int_equal(faults[0].passes, 1500);
+    assert_int_equal(faults[0].vlan, 0);
+    assert_string_equal(faults[0].switch_name, "swA");
+    assert_string_equal(faults[0].other_switch, "swB");
+    fabric_free(f);
+}
+
+static void test_whole_fabric(void **state) {
+    struct fabric *f = fabric_new(4, true);
+    f->isl = 1500;
+    for (unsigned h = 0; h < 4; h++)
+        for (unsigned l = 0; l < N_LEGS; l++)
+            f->out[h][l] = f->in[h][l] = 1500;
+    fabric_run(f, 6000);
+    unsigned n = diagnose(f, faults);
+    assert_int_equal(n, 1);
+    assert_int_equal(faults[0].kind, PROBE_FAULT_FABRIC_LIMITED);
+    assert_int_equal(faults[0].passes, 1500);
+    assert_int_equal(faults[0].fails, 9000);
+    fabric_free(f);
+}
+
+static void test_host_down_accuses_no_port(void **state) {
+    struct fabric *f = fabric_new(4, true);
+    fabric_run(f, 500);
+    f->off[2] = true;
+    fabric_run(f, 9000);
+    unsigned n = diagnose(f, faults);
+    assert_int_equal(n, 1);
+    assert_int_equal(faults[0].kind, PROBE_FAULT_HOST_DOWN);
+    struct uuid u = host_uuid(2);
+    assert_true(uuid_eq(&faults[0].host, &u));
+    fabric_free(f);
+}
+
+static void test_fault_comes_and_goes(void **state) {
+    struct fabric *f = fabric_new(4, true);
+    fabric_run(f, 3000);
+    assert_int_equal(diagnose(f, faults), 0);
+    f->out[1][0] = 1500;
+    fabric_run(f, 9000);
+    unsigned n = diagnose(f, faults);
+    assert_int_equal(n, 1);
+    expect_leg(f, n, 1, "eth0", PROBE_FAULT_LEG_LIMITED, PROBE_OUT, 0, 1500);
+    f->out[1][0] = PROBE_MAX_SIZE;
+    fabric_run(f, 5000);
+    assert_int_equal(diagnose(f, faults), 0);
+    fabric_free(f);
+}
+
+static void test_some_loss_is_no_fault(void **state) {
+    struct fabric *f = fabric_new(4, true);
+    f->lose_one_in = 9;
+    fabric_run(f, 30000);
+    assert_int_equal(diagnose(f, faults), 0);
+    fabric_free(f);
+}
+
+static void test_frame_refuses_nonsense(void **state) {
+    struct probe_frame f = {.type = PROBE_REQUEST, .size = 200, .nonce = 42, .leg = "eth0"}, back;
+    uint8_t out[PROBE_MAX_FRAME];
+    size_t size = probe_frame_write(&f, out);
+    assert_int_equal(size, 214);
+    assert_true(probe_frame_read(out, size, 7, &back));
+    assert_int_equal(back.vlan, 7);
+    assert_int_equal(back.nonce, 42);
+    assert_false(probe_frame_read(out, size - 1, 0, &back)); /* shorter than it says */
+    memset(out + 14 + 32, 'x', 16);
+    assert_false(probe_frame_read(out, size, 0, &back)); /* endless name */
+    out[13] = 0;
+    assert_false(probe_frame_read(out, size, 0, &back));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_clean_is_proven_at_once),
+        cmocka_unit_test(test_one_leg_limited_both_ways),
+        cmocka_unit_test(test_both_legs_limited),
+        cmocka_unit_test(test_one_direction_only),
+        cmocka_unit_test(test_leg_dead),
+        cmocka_unit_test(test_vlan_not_carried),
+        cmocka_unit_test(test_link_between_switches),
+        cmocka_unit_test(test_whole_fabric),
+        cmocka_unit_test(test_host_down_accuses_no_port),
+        cmocka_unit_test(test_fault_comes_and_goes),
+        cmocka_unit_test(test_some_loss_is_no_fault),
+        cmocka_unit_test(test_frame_refuses_nonsense),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
