@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The wording of faults, apart from their bookkeeping. Internal to src/net. */
+#pragma once
+
+#include "net/net_fault.h"
+
+/* Writes one sentence (with its full stop) to `text` and the cure (without) to `cure`. */
+void net_fault_sentence(enum net_fault f, const struct net_fault_facts *facts, struct buf *text, struct buf *cure);
