@@ -74,8 +74,8 @@ int link_set_mac(struct link *l, const char *name, const struct link_mac *mac) {
     return l->ops->set_mac(l, name, mac);
 }
 
-int link_set_ipv6(struct link *l, const char *name, bool enabled) {
-    return l->ops->set_ipv6(l, name, enabled);
+int link_set_sysctl(struct link *l, int family, const char *name, const char *key, const char *value) {
+    return l->ops->set_sysctl(l, family, name, key, value);
 }
 
 int link_batch(struct link *l, const struct link_change *changes, size_t n, size_t *ret_failed) {

@@ -120,7 +120,7 @@ struct link_ops {
     int (*set_up)(struct link *l, const char *name, bool up);
     int (*set_mtu)(struct link *l, const char *name, unsigned mtu);
     int (*set_mac)(struct link *l, const char *name, const struct link_mac *mac);
-    int (*set_ipv6)(struct link *l, const char *name, bool enabled);
+    int (*set_sysctl)(struct link *l, int family, const char *name, const char *key, const char *value);
     int (*batch)(struct link *l, const struct link_change *changes, size_t n, size_t *ret_failed);
     int (*route_get)(struct link *l, const struct link_ip *dst, struct link_route *ret);
     int (*announce)(struct link *l, const char *name, const struct link_mac *mac, const struct link_ip *ip);
@@ -150,8 +150,9 @@ int link_find(struct link *l, const char *name, struct link_info *ret) _warn_unu
 int link_set_up(struct link *l, const char *name, bool up) _warn_unused_;
 int link_set_mtu(struct link *l, const char *name, unsigned mtu) _warn_unused_; /* -EINVAL: the driver refused */
 int link_set_mac(struct link *l, const char *name, const struct link_mac *mac) _warn_unused_;
-/* Legs of a switch must not speak for themselves: without IPv6 they send no router solicitations or MLD reports. */
-int link_set_ipv6(struct link *l, const char *name, bool enabled) _warn_unused_;
+/* net.ipv4|ipv6.conf.<name>.<key> = value; family AF_INET or AF_INET6. -ENOENT: this kernel or link does not have it.
+ */
+int link_set_sysctl(struct link *l, int family, const char *name, const char *key, const char *value) _warn_unused_;
 
 /*
  * Performs changes in order, in one message to the kernel, so that an address moves between links without a gap. All

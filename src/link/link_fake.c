@@ -130,8 +130,8 @@ static int fake_set_mac(struct link *l, const char *name, const struct link_mac 
     return r;
 }
 
-static int fake_set_ipv6(struct link *l, const char *name, bool enabled) {
-    return by_name(FAKE(l), name) ? take_failure(FAKE(l)) : 0;
+static int fake_set_sysctl(struct link *l, int family, const char *name, const char *key, const char *value) {
+    return by_name(FAKE(l), name) ? take_failure(FAKE(l)) : -ENOENT;
 }
 
 static bool same_route(const struct link_route *a, const struct link_route *b) {
@@ -284,7 +284,7 @@ static const struct link_ops fake_ops = {
     .set_up = fake_set_up,
     .set_mtu = fake_set_mtu,
     .set_mac = fake_set_mac,
-    .set_ipv6 = fake_set_ipv6,
+    .set_sysctl = fake_set_sysctl,
     .batch = fake_batch,
     .route_get = fake_route_get,
     .announce = fake_announce,

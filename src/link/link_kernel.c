@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "link/link_kernel.h"
 
+#include "base/buf.h"
 #include "base/str.h"
 
 #include <errno.h>
@@ -330,16 +331,16 @@ static int kernel_set_mac(struct link *l, const char *name, const struct link_ma
     return exchange(kernel_of(l), h, NULL, NULL);
 }
 
-static int kernel_set_ipv6(struct link *l, const char *name, bool enabled) {
+static int kernel_set_sysctl(struct link *l, int family, const char *name, const char *key, const char *value) {
     /* There is no netlink form of this; /proc/sys/net belongs to the namespace of the reader, unlike /sys. */
-    if (strchr(name, '/') || name[0] == '.' || name[0] == 0)
+    if (strchr(name, '/') || name[0] == '.' || name[0] == 0 || strchr(key, '/') || strchr(key, '.'))
         return -EINVAL;
-    char path[96];
-    snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
+    _cleanup_free_ char *path = strf("/proc/sys/net/%s/conf/%s/%s", family == AF_INET6 ? "ipv6" : "ipv4", name, key);
     _cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0)
-        return errno == ENOENT ? 0 : -errno; /* no IPv6 in this kernel, or gone: nothing to silence */
-    return write(fd, enabled ? "0" : "1", 1) == 1 ? 0 : -errno;
+        return -errno;
+    size_t size = strlen(value);
+    return write(fd, value, size) == (ssize_t)size ? 0 : -errno;
 }
 
 static void put_ip(struct nlmsghdr *h, uint16_t type, const struct link_ip *ip) {
@@ -469,7 +470,7 @@ static const struct link_ops kernel_ops = {
     .set_up = kernel_set_up,
     .set_mtu = kernel_set_mtu,
     .set_mac = kernel_set_mac,
-    .set_ipv6 = kernel_set_ipv6,
+    .set_sysctl = kernel_set_sysctl,
     .batch = kernel_batch,
     .route_get = kernel_route_get,
     .announce = link_kernel_announce,

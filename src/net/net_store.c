@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/net_store.h"
+
+#include "base/fs.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <jansson.h>
+
+#define GOOD "good.json"
+#define PREVIOUS "good.prev.json"
+#define PENDING "pending.json"
+#define REFUSED "refused.json"
+#define MAX_SIDE_FILE (NET_CONFIG_MAX_SIZE * 2) /* pending.json holds a configuration as an escaped string */
+
+static char *path_of(const char *folder, const char *file) {
+    return strf("%s/%s", folder, file);
+}
+
+static struct net_config *load(const char *folder, const char *file, struct error **errp) {
+    _cleanup_free_ char *path = path_of(folder, file);
+    _cleanup_buf_ struct buf text = BUF_INIT;
+    int r = fs_read(path, NET_CONFIG_MAX_SIZE, &text);
+    if (r < 0) {
+        error_errno(errp, r, "cannot read '%s'", path);
+        return NULL;
+    }
+    struct net_config *c = net_config_from_json(text.data ? text.data : "", text.size, errp);
+    if (c && !net_config_validate(c, errp)) {
+        net_config_free(c);
+        c = NULL;
+    }
+    if (!c)
+        error_wrap(errp, "'%s'", path);
+    return c;
+}
+
+static bool write_text(const char *folder, const char *file, const char *text, struct error **errp) {
+    _cleanup_free_ char *path = path_of(folder, file);
+    int r = fs_mkdirs(folder, 0755);
+    if (r == 0)
+        r = fs_write_atomic(path, text, strlen(text), 0644);
+    if (r < 0)
+        error_set(errp, ERR_NET_STORE_WRITE, path, strerror(-r), NULL);
+    return r == 0;
+}
+
+static bool remove_file(const char *folder, const char *file, struct error **errp) {
+    _cleanup_free_ char *path = path_of(folder, file);
+    int r = fs_unlink(path);
+    if (r < 0)
+        error_set(errp, ERR_NET_STORE_WRITE, path, strerror(-r), NULL);
+    return r == 0;
+}
+
+struct net_config *net_store_load(const char *folder, enum net_store_source *ret_source, struct net_problems *problems,
+                                  struct error **errp) {
+    struct error *first = NULL, *second = NULL;
+    struct net_config *c = load(folder, GOOD, &first);
+    if (c) {
+        *ret_source = NET_STORE_GOOD;
+        return c;
+    }
+    c = load(folder, PREVIOUS, &second);
+    if (c) {
+        /* A missing good.json beside a previous one is damage too: commits write in that order. */
+        struct net_fault_facts facts = {.vlan = -1, .detail = error_text(first)};
+        net_problems_add(problems, NET_FAULT_CONFIG_CORRUPT, &facts);
+        *ret_source = NET_STORE_PREVIOUS;
+    } else {
+        _cleanup_free_ char *sentence =
+            strf("no usable network configuration: %s; %s; give one with 'muster-netboot init'", error_text(first),
+                 error_text(second));
+        error_set(errp, ERR_NET_STORE_EMPTY, folder, sentence, NULL);
+    }
+    error_free(first);
+    error_free(second);
+    return c;
+}
+
+bool net_store_commit(const char *folder, struct net_config *proven, struct error **errp) {
+    struct error *ignored = NULL;
+    uint64_t generation = 0;
+    struct net_config *old = load(folder, GOOD, &ignored);
+    error_free(ignored);
+    if (old) {
+        _cleanup_net_config_ struct net_config *owned = old;
+        _cleanup_free_ char *text = net_config_to_json(old);
+        generation = old->generation;
+        if (!write_text(folder, PREVIOUS, text, errp))
+            return false;
+    } else {
+        ignored = NULL;
+        _cleanup_net_config_ struct net_config *previous = load(folder, PREVIOUS, &ignored);
+        error_free(ignored);
+        generation = previous ? previous->generation + 1 : 0; /* the damaged one had the number in between */
+    }
+    proven->generation = generation + 1;
+    _cleanup_free_ char *text = net_config_to_json(proven);
+    return write_text(folder, GOOD, text, errp);
+}
+
+void net_pending_done(struct net_pending *p) {
+    net_config_free(p->previous);
+    *p = (struct net_pending){0};
+}
+
+bool net_store_set_pending(const char *folder, const struct net_pending *p, struct error **errp) {
+    _cleanup_free_ char *config = net_config_to_json(p->previous);
+    _cleanup_(json_decrefp) json_t *root =
+        json_pack("{ss ss sI}", "previous", config, "tried_hash", p->tried_hash, "deadline", (json_int_t)p->deadline);
+    _cleanup_free_ char *text = json_dumps(root, JSON_INDENT(2) | JSON_SORT_KEYS);
+    return write_text(folder, PENDING, text, errp);
+}
+
+/* NULL without *ret_exists when the file is not there; NULL with it when it is damaged. */
+static json_t *load_side(const char *folder, const char *file, bool *ret_exists) {
+    _cleanup_free_ char *path = path_of(folder, file);
+    _cleanup_buf_ struct buf text = BUF_INIT;
+    int r = fs_read(path, MAX_SIDE_FILE, &text);
+    *ret_exists = r != -ENOENT;
+    return r < 0 ? NULL : json_loadb(text.data ? text.data : "", text.size, JSON_REJECT_DUPLICATES, NULL);
+}
+
+bool net_store_get_pending(const char *folder, struct net_pending *ret) {
+    bool exists;
+    _cleanup_(json_decrefp) json_t *root = load_side(folder, PENDING, &exists);
+    if (!exists)
+        return false;
+    *ret = (struct net_pending){.deadline = json_integer_value(json_object_get(root, "deadline"))};
+    const char *hash = json_string_value(json_object_get(root, "tried_hash"));
+    (void)str_copy(ret->tried_hash, sizeof ret->tried_hash, str_or_empty(hash));
+    const char *text = json_string_value(json_object_get(root, "previous"));
+    struct error *ignored = NULL;
+    ret->previous = text ? net_config_from_json(text, strlen(text), &ignored) : NULL;
+    if (ret->previous && !net_config_validate(ret->previous, &ignored)) {
+        net_config_free(ret->previous);
+        ret->previous = NULL;
+    }
+    error_free(ignored);
+    return true;
+}
+
+bool net_store_clear_pending(const char *folder, struct error **errp) {
+    return remove_file(folder, PENDING, errp);
+}
+
+bool net_store_set_refused(const char *folder, const struct net_refused *r, struct error **errp) {
+    _cleanup_(json_decrefp) json_t *root = json_pack("{ss ss}", "hash", r->hash, "sentence", r->sentence);
+    if (!root) /* a sentence that quotes what is no UTF-8 */
+        root = json_pack("{ss ss}", "hash", r->hash, "sentence", "");
+    _cleanup_free_ char *text = json_dumps(root, JSON_INDENT(2) | JSON_SORT_KEYS);
+    return write_text(folder, REFUSED, text, errp);
+}
+
+void net_store_get_refused(const char *folder, struct net_refused *ret) {
+    bool exists;
+    _cleanup_(json_decrefp) json_t *root = load_side(folder, REFUSED, &exists);
+    *ret = (struct net_refused){0};
+    const char *hash = json_string_value(json_object_get(root, "hash"));
+    (void)str_copy(ret->hash, sizeof ret->hash, str_or_empty(hash));
+    (void)str_copy(ret->sentence, sizeof ret->sentence,
+                   str_or_empty(json_string_value(json_object_get(root, "sentence"))));
+}
+
+bool net_store_clear_refused(const char *folder, struct error **errp) {
+    return remove_file(folder, REFUSED, errp);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a host knows of its own network across a power cut, in one folder on its disk:
+ *   good.json        last known good: only ever replaced by a configuration that has proven itself
+ *   good.prev.json   the one before; used when good.json is damaged
+ *   pending.json     a change in progress: what to return to, what was tried, until when. Present at boot: the power
+ *                    went in the middle of it, and the host returns
+ *   refused.json     the change that was taken back last, so that it is not tried again and again
+ * Every file is replaced atomically and durably. Small local files; any thread, one at a time per folder.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "net/net_config.h"
+#include "net/net_fault.h"
+
+#define ERR_NET_STORE_EMPTY "NET_STORE_EMPTY" /* no usable configuration: [folder, sentence with the cure] */
+#define ERR_NET_STORE_WRITE "NET_STORE_WRITE" /* [path, why] */
+
+enum net_store_source { NET_STORE_GOOD, NET_STORE_PREVIOUS };
+
+/*
+ * Loads last known good. A damaged good.json adds NET_FAULT_CONFIG_CORRUPT to `problems` and the previous one is taken.
+ * NULL with ERR_NET_STORE_EMPTY when neither can be used.
+ */
+struct net_config *net_store_load(const char *folder, enum net_store_source *ret_source, struct net_problems *problems,
+                                  struct error **errp) _warn_unused_;
+
+/*
+ * Makes `proven` the last known good with a generation one above what lies there, the present one the previous.
+ * Its generation is changed accordingly. Never moves a damaged file over a whole one. On failure (full disk) the old
+ * files are whole and still there.
+ */
+bool net_store_commit(const char *folder, struct net_config *proven, struct error **errp) _warn_unused_;
+
+struct net_pending {
+    struct net_config *previous; /* owned: what to return to */
+    char tried_hash[NET_HASH_TEXT_SIZE];
+    int64_t deadline; /* wall clock, seconds; for people: at boot the change is over anyway */
+};
+void net_pending_done(struct net_pending *p);
+
+bool net_store_set_pending(const char *folder, const struct net_pending *p, struct error **errp) _warn_unused_;
+/* False when there is none. A damaged one counts as there: *ret then has no `previous`. */
+bool net_store_get_pending(const char *folder, struct net_pending *ret);
+bool net_store_clear_pending(const char *folder, struct error **errp) _warn_unused_;
+
+struct net_refused {
+    char hash[NET_HASH_TEXT_SIZE]; /* "" none */
+    char sentence[512];
+};
+bool net_store_set_refused(const char *folder, const struct net_refused *r, struct error **errp) _warn_unused_;
+void net_store_get_refused(const char *folder, struct net_refused *ret); /* empty when there is none */
+bool net_store_clear_refused(const char *folder, struct error **errp) _warn_unused_;
