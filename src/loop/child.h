@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs a program and collects its output, without blocking the loop (posix_spawn; no shell). The child is killed with
- * SIGKILL at the deadline. Output beyond max_output is dropped and flagged.
+ * Runs a program and collects its output, without blocking the loop (posix_spawn; no shell). At the deadline the child
+ * and its process group are killed with SIGKILL. Output beyond max_output (of each stream) is dropped and flagged.
+ * Done means that the program ended: a daemon that it left behind may keep its output open. Not in simulations.
  */
 #pragma once
 

@@ -3,6 +3,7 @@
  * The event loop: descriptors, timers, signals, children, deferred calls, and calls posted from other threads. One loop
  * thread owns all state of a daemon; only loop_post may be called from elsewhere. Implemented over sd-event
  * (loop_sd.c); loop_sim.c runs many loops on one virtual clock for simulations (no descriptors there).
+ * Real and simulated loops live side by side in one program (loop_impl.h is the seam).
  * Time is monotonic milliseconds; 0 is never returned. The wall clock goes through the loop so that tests can move it.
  */
 #pragma once
@@ -33,7 +34,12 @@ int64_t loop_wall_ms(struct loop *l);                            /* since the ep
 void loop_set_wall_offset_ms(struct loop *l, int64_t offset_ms); /* fault injection */
 uint64_t loop_random(struct loop *l);                            /* seeded in simulations */
 
-/* Sources. The loop owns nothing: free a source to remove it; freeing inside its own callback is fine. */
+/*
+ * Sources. The loop owns nothing: free a source to remove it, before its descriptor is closed; freeing inside its own
+ * callback is fine. loop_add_fd gives NULL and errno when the kernel refuses the descriptor (EPERM: a plain file, which
+ * is always ready); loop_add_child gives NULL when there is no such child. A hangup is told again in every turn while
+ * events are asked for, and once while none are.
+ */
 struct loop_source *loop_add_fd(struct loop *l, int fd, unsigned events, loop_fd_fn *fn, void *userdata);
 void loop_fd_set_events(struct loop_source *s, unsigned events);
 /* A one-shot timer, created disarmed when delay_ms is LOOP_NEVER. */

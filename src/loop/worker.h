@@ -12,5 +12,6 @@ typedef void worker_run_fn(void *data);
 typedef void worker_done_fn(void *data);
 
 struct worker *worker_new(struct loop *l, unsigned n_threads);
-void worker_free(struct worker *w); /* waits for running jobs; `done` of finished jobs still runs */
+/* Waits until all submitted jobs have run, and runs their `done`; what those submit is dropped. Not from a `done`. */
+void worker_free(struct worker *w);
 void worker_submit(struct worker *w, const char *key, worker_run_fn *run, worker_done_fn *done, void *data);
