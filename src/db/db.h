@@ -46,6 +46,12 @@ const struct row *db_follow(struct db *d, const struct row *r, unsigned field);
 /* JSON text of the whole record, cached per row until it changes. Borrowed as the row is. */
 const struct buf *db_row_json(struct db *d, const struct row *r);
 
+/*
+ * The UUID of the row of `class_name` in the volatile store that goes with an object, as host.metrics and PIF.metrics name
+ * it: db_companion_uuid(&host, "host_metrics"). The same on every host, for ever.
+ */
+struct uuid db_companion_uuid(const struct uuid *object, const char *class_name);
+
 /* ---- watching ---- */
 enum db_event { DB_ADDED, DB_CHANGED, DB_DELETED };
 /* Called once per changed row after a whole batch has been applied. For DB_DELETED `r` is the last state. */
