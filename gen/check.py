@@ -85,6 +85,8 @@ def _check_field(model, cls, f):
         raise ModelError(f"{f.where}: rows of '{cls.name}' are volatile, so none of its fields can be in the database")
     if f.store == "db" and f.type.kind in ("record", "any", "void"):
         raise ModelError(f"{f.where}: type '{f.type.text}' cannot be stored")
+    if f.store == "db" and f.type.elem and f.type.elem.kind in ("set", "map", "record", "any", "void"):
+        raise ModelError(f"{f.where}: the database cannot hold '{f.type.elem.text}' inside a set or map")
     if f.relation:
         _check_relation(model, cls, f)
 

@@ -31,13 +31,13 @@ def outputs(model):
     }
 
 
-def main():
+def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, help="folder with the TOML files")
     parser.add_argument("--out", help="folder for what is generated; without it the model is only checked")
     parser.add_argument("--depfile", help="write the inputs here, for ninja")
     parser.add_argument("--update-lock", action="store_true", help="note the present shape of the database in schema.lock")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     try:
         model = load.load(args.model)
         implicit.add_implicit(model)

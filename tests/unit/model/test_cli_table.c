@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/cli_table.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#include "base/str.h"
+
+/* Every path leads to a field, through references only. */
+static void check_path(const struct cli_class *c, const char *path) {
+    const struct class_def *at = &model_classes[c->class_id];
+    struct strv steps = {0};
+    strv_split(&steps, path, '.');
+    for (size_t i = 0; i < steps.n; i++) {
+        assert_non_null(at);
+        const struct field_def *f = model_field_by_name(at, steps.items[i], NULL);
+        assert_non_null(f);
+        assert_false(f->internal);
+        at = f->type->kind == TYPE_REF && f->type->class_id >= 0 ? &model_classes[f->type->class_id] : NULL;
+    }
+    strv_done(&steps);
+}
+
+static void test_tables_are_sound(void **state) {
+    for (unsigned i = 0; i < cli_n_classes; i++) {
+        const struct cli_class *c = &cli_classes[i];
+        assert_ptr_equal(cli_class_by_name(c->name), c);
+        for (unsigned f = 0; f < c->n_fields; f++)
+            check_path(c, c->fields[f].path);
+        for (unsigned d = 0; d < c->n_default_fields; d++)
+            assert_non_null(cli_field_by_name(c, c->default_fields[d]));
+    }
+}
+
+static void test_known_fields(void **state) {
+    const struct cli_class *pif = cli_class_by_name("pif");
+    assert_int_equal(pif->class_id, CLASS_PIF);
+    assert_string_equal(pif->fields[0].name, "uuid");
+    assert_string_equal(cli_field_by_name(pif, "network-name-label")->path, "network.name_label");
+    assert_string_equal(cli_field_by_name(pif, "IP-configuration-mode")->path, "ip_configuration_mode");
+    assert_string_equal(cli_rights_text(cli_field_by_name(pif, "other-config")->rights), "MRW");
+    assert_string_equal(cli_rights_text(CLI_RO), " RO");
+    assert_null(cli_class_by_name("PIF"));
+    assert_null(cli_field_by_name(pif, "network"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tables_are_sound),
+        cmocka_unit_test(test_known_fields),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
