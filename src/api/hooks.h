@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the API asks of the rest of the daemon: membership, forwarding, host power. The daemon fills the struct and
+ * keeps it alive as long as the api. A hook that is NULL makes its calls fail with NOT_IMPLEMENTED, but for those where
+ * a default is named. All run in the loop thread; every `done` is called exactly once, at once or later.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "base/value.h"
+
+typedef void api_op_done_fn(struct error *error /* borrowed; NULL: it is done */, void *data);
+/* `response` is the JSON-RPC 2.0 response object as it came; NULL with `error` when there is none. Both borrowed. */
+typedef void api_forward_done_fn(struct error *error, const char *response, size_t size, void *data);
+
+struct api_join_args {
+    const char *address, *user, *password;
+    const char *fingerprint; /* of the pool's certificate authority; "" when the client gave none */
+    bool force;
+};
+
+/* What one host is asked to do with itself; carried by the pool channel when it is another one. */
+enum api_host_op {
+    API_HOST_REBOOT, /* arguments: none; `done` when the reboot has begun */
+    API_HOST_SHUTDOWN,
+    API_HOST_RESTART_AGENT,
+    API_HOST_SCAN_NICS,              /* report NICs without PIF: the net agent writes them */
+    API_HOST_MANAGEMENT_RECONFIGURE, /* emergency, own host: "interface" */
+    API_HOST_CLEAR_CHECKPOINT,       /* confirm or undo what hangs; own host */
+};
+
+struct api_hooks {
+    void *userdata;
+    /* Whether this host is the coordinator; default: pool.master names the own host. */
+    bool (*is_coordinator)(void *userdata);
+    /* True with *errp set while the host has no coordinator: only local calls are answered then. Default: never. */
+    bool (*emergency_reason)(void *userdata, struct error **errp);
+    /* Whether a verified TLS client certificate is that of a host of the pool now; default: its name is a host's uuid.
+     */
+    bool (*peer_is_pool_host)(void *userdata, const char *common_name, const char *fingerprint);
+    /* Bare address for HOST_IS_SLAVE; default, and when it is "": host.address of pool.master. */
+    const char *(*coordinator_address)(void *userdata);
+    /* Sends one JSON-RPC request of a local client to the coordinator, with the host certificate. */
+    void (*forward)(void *userdata, const char *request, size_t size, uint64_t timeout_ms, api_forward_done_fn *done,
+                    void *data);
+
+    void (*pool_join)(void *userdata, const struct api_join_args *args, api_op_done_fn *done, void *data);
+    void (*pool_eject)(void *userdata, const struct uuid *host, api_op_done_fn *done, void *data);
+    void (*pool_set_coordinator)(void *userdata, const struct uuid *host, api_op_done_fn *done, void *data);
+    /* On a member without coordinator: become it (address NULL), or look for it elsewhere. */
+    void (*pool_emergency)(void *userdata, const char *address, api_op_done_fn *done, void *data);
+    /* On a new coordinator: tell the reachable members where it is; the result is read from host_metrics.live later. */
+    void (*pool_recover_members)(void *userdata, api_op_done_fn *done, void *data);
+    void (*host_op)(void *userdata, enum api_host_op op, const struct uuid *host, const struct value *args,
+                    api_op_done_fn *done, void *data);
+    /* Whether the host has been heard from within the heartbeat limit; default: host_metrics.live. */
+    bool (*host_is_live)(void *userdata, const struct uuid *host);
+};

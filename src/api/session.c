@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/session.h"
+
+#include "base/str.h"
+#include "base/strmap.h"
+
+/* A client may send any originator; what is longer is cut. */
+#define MAX_LABEL 128
+
+struct sessions {
+    struct uuidmap *by_uuid;
+    session_closed_fn *on_close;
+    void *userdata;
+};
+
+struct sessions *sessions_new(session_closed_fn *on_close, void *userdata) {
+    struct sessions *ss = xnew0(struct sessions);
+    ss->by_uuid = uuidmap_new();
+    ss->on_close = on_close;
+    ss->userdata = userdata;
+    return ss;
+}
+
+void sessions_free(struct sessions *ss) {
+    if (!ss)
+        return;
+    size_t pos = 0;
+    struct uuid key;
+    void *s;
+    while (uuidmap_next(ss->by_uuid, &pos, &key, &s)) {
+        if (ss->on_close)
+            ss->on_close(s, ss->userdata);
+        session_unref(s);
+    }
+    uuidmap_free(ss->by_uuid);
+    free(ss);
+}
+
+static bool is_same_client(const struct session *s, const char *user, const char *originator) {
+    return str_eq(s->user, user) && str_eq(s->originator, originator);
+}
+
+/* The least recently used session; only those of one user and originator when `user` is given. */
+static struct session *oldest(struct sessions *ss, const char *user, const char *originator, size_t *ret_n) {
+    struct session *found = NULL;
+    size_t pos = 0, n = 0;
+    struct uuid key;
+    void *p;
+    while (uuidmap_next(ss->by_uuid, &pos, &key, &p)) {
+        struct session *s = p;
+        if (user && !is_same_client(s, user, originator))
+            continue;
+        n++;
+        if (!found || s->last_use_ms < found->last_use_ms)
+            found = s;
+    }
+    *ret_n = n;
+    return found;
+}
+
+struct session *sessions_add(struct sessions *ss, const struct uuid *uuid, const char *user, const char *originator,
+                             enum role role, uint64_t now_ms, int64_t now_wall) {
+    struct session *s = xnew0(struct session);
+    s->uuid = uuid ? *uuid : uuid_random();
+    s->user = xstrndup(user, MAX_LABEL);
+    s->originator = xstrndup(str_or_empty(originator), MAX_LABEL);
+    s->role = role;
+    s->last_use_ms = now_ms;
+    s->last_active = s->validated = now_wall;
+    s->other_config = value_map();
+    s->n_refs = 1;
+
+    size_t n;
+    struct session *victim = oldest(ss, s->user, s->originator, &n);
+    if (n >= SESSION_MAX_PER_ORIGINATOR)
+        sessions_close(ss, victim);
+    else if (uuidmap_size(ss->by_uuid) >= SESSION_MAX_TOTAL && (victim = oldest(ss, NULL, NULL, &n)))
+        sessions_close(ss, victim);
+    struct session *same = uuidmap_get(ss->by_uuid, &s->uuid);
+    if (same)
+        sessions_close(ss, same);
+    uuidmap_put(ss->by_uuid, &s->uuid, s);
+    return s;
+}
+
+struct session *sessions_find(struct sessions *ss, const struct uuid *uuid, uint64_t now_ms, int64_t now_wall) {
+    struct session *s = uuidmap_get(ss->by_uuid, uuid);
+    if (!s)
+        return NULL;
+    if (now_ms - s->last_use_ms > SESSION_IDLE_MS) {
+        sessions_close(ss, s);
+        return NULL;
+    }
+    s->last_use_ms = now_ms;
+    s->last_active = now_wall;
+    return s;
+}
+
+void sessions_close(struct sessions *ss, struct session *s) {
+    if (s->is_closed)
+        return;
+    s->is_closed = true;
+    uuidmap_remove(ss->by_uuid, &s->uuid);
+    if (ss->on_close)
+        ss->on_close(s, ss->userdata);
+    session_unref(s);
+}
+
+void sessions_expire(struct sessions *ss, uint64_t now_ms) {
+    /* Collected first: closing calls back into code that may look at the table. */
+    struct session **idle = NULL;
+    size_t n = 0, pos = 0;
+    struct uuid key;
+    void *p;
+    while (uuidmap_next(ss->by_uuid, &pos, &key, &p)) {
+        struct session *s = p;
+        if (now_ms - s->last_use_ms <= SESSION_IDLE_MS)
+            continue;
+        idle = xrealloc_array(idle, n + 1, sizeof(*idle));
+        idle[n++] = session_ref(s);
+    }
+    for (size_t i = 0; i < n; i++) {
+        sessions_close(ss, idle[i]);
+        session_unref(idle[i]);
+    }
+    free(idle);
+}
+
+size_t sessions_count(const struct sessions *ss) {
+    return uuidmap_size(ss->by_uuid);
+}
+
+struct session *session_ref(struct session *s) {
+    s->n_refs++;
+    return s;
+}
+
+void session_unref(struct session *s) {
+    if (!s || --s->n_refs)
+        return;
+    free(s->user);
+    free(s->originator);
+    value_done(&s->other_config);
+    free(s);
+}
