@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pool channel: what the hosts of a pool say to each other all the time. A star: the coordinator listens, each
+ * member keeps one connection to it, TLS with the pool's certificates on both ends. Over it go heartbeats (every
+ * second, both ways), the volatile store of each host (the coordinator relays everybody's to everybody), and small
+ * calls between hosts.
+ *
+ * No wait here is without a deadline, and nothing blocks. Loop thread only.
+ *
+ * Messages are JSON objects with a member "t":
+ *   hello   member -> coordinator: host, version, wall (ms), facts (a map of strings)
+ *   welcome coordinator -> member: host, wall, facts;   refuse: code, params, then the end
+ *   beat    both ways;   bye: goes down on purpose
+ *   vol     owner, data (an export of the volatile store, as text)
+ *   call    id, from, to, name, args;   return: id, to, value | code, params
+ */
+#pragma once
+
+#include "db/db.h"
+#include "pool/liveness_core.h"
+#include "wire/tls.h"
+
+#define POOL_CHANNEL_PORT 6640
+#define POOL_CHANNEL_VERSION 1
+
+struct pool_channel;
+struct pool_reply; /* a call being served; answer it exactly once */
+
+struct pool_channel_callbacks {
+    /*
+     * Coordinator: may this host, with this certificate, be a member? False refuses it with *errp. Fill in `facts` (a
+     * map) for the welcome. `skew_ms`: the peer's clock minus ours.
+     */
+    bool (*admit)(const struct uuid *host, const char *fingerprint, const struct value *hello_facts, int64_t skew_ms,
+                  struct value *facts, void *userdata, struct error **errp);
+    /* Member: facts for the hello (a map). */
+    void (*hello)(struct value *facts, void *userdata);
+    /* Member: the coordinator has let us in. */
+    void (*welcomed)(const struct uuid *coordinator, const struct value *facts, int64_t skew_ms, void *userdata);
+    /* Member: it has refused us. Trying goes on, slowly. */
+    void (*refused)(const struct error *e, void *userdata);
+    /* The liveness of a host has changed: coordinator: any member; member: the coordinator. `reason` is a sentence
+     * part. */
+    void (*liveness)(const struct uuid *host, bool alive, const char *reason, void *userdata);
+};
+
+struct pool_channel_config { /* texts are copied */
+    struct loop *loop;
+    struct db *db;
+    struct uuid self;
+    const char *cert_path, *key_path, *ca_path;
+    uint16_t port; /* 0: POOL_CHANNEL_PORT */
+    const struct pool_channel_callbacks *callbacks;
+    void *userdata;
+};
+
+struct pool_channel *pool_channel_new(const struct pool_channel_config *config);
+void pool_channel_free(struct pool_channel *c);
+/* The certificate or the authorities have changed on disk. */
+void pool_channel_reload(struct pool_channel *c);
+
+/* Coordinator: listens at `address` ("::" for any); members that were connected stay. NULL errp use: see error. */
+bool pool_channel_listen(struct pool_channel *c, const char *address, struct error **errp) _warn_unused_;
+void pool_channel_unlisten(struct pool_channel *c);
+/* Coordinator: the hosts to judge; `assume_alive` gives each new one the whole patience first. */
+void pool_channel_expect(struct pool_channel *c, const struct uuid *hosts, unsigned n, bool assume_alive);
+/* Member: keep a connection to this address (NULL: none). */
+void pool_channel_connect(struct pool_channel *c, const char *address);
+/* Member: tries again at once instead of waiting for its turn. */
+void pool_channel_retry_now(struct pool_channel *c);
+/* Says goodbye to everybody connected: this host goes down on purpose. */
+void pool_channel_goodbye(struct pool_channel *c);
+
+bool pool_channel_is_connected(const struct pool_channel *c, const struct uuid *host);
+bool pool_channel_is_alive(const struct pool_channel *c, const struct uuid *host);
+/* When a connection to this host was last made, loop time; 0: never. A network change is confirmed only over a younger
+ * one or by beats read after it. */
+uint64_t pool_channel_last_beat_ms(const struct pool_channel *c, const struct uuid *host);
+/* Why there is no connection to the coordinator, for people; "" when there is. */
+const char *pool_channel_trouble(const struct pool_channel *c);
+/* Cuts the connection of a host (it was ejected). */
+void pool_channel_drop(struct pool_channel *c, const struct uuid *host, const char *reason);
+
+/* ---- calls ---- */
+typedef void pool_call_done_fn(const struct value *result, const struct error *error,
+                               void *userdata); /* both borrowed; exactly once */
+typedef void pool_serve_fn(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata);
+/* Calls `name` on a host (this one too). From a member to another member it goes through the coordinator. */
+void pool_channel_call(struct pool_channel *c, const struct uuid *host, const char *name, struct value args /* taken */,
+                       uint64_t deadline_ms, pool_call_done_fn *done, void *userdata);
+/* `name` must live as long as the channel. */
+void pool_channel_serve(struct pool_channel *c, const char *name, pool_serve_fn *fn, void *userdata);
+void pool_reply_return(struct pool_reply *r, struct value result /* taken */);
+void pool_reply_fail(struct pool_reply *r, struct error *e /* taken */);

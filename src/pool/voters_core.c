@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pool/voters_core.h"
+
+unsigned voters_wanted(unsigned n_hosts) {
+    if (n_hosts <= 2)
+        return n_hosts;
+    return n_hosts <= 6 ? 3 : 5;
+}
+
+static bool usable(const struct voter_host *h) {
+    return h->live && h->ready && !h->leaving;
+}
+
+/* The host to make a voter: the coordinator first (its reads and writes stay local), then in the given order. */
+static const struct voter_host *pick_relay(const struct voter_host *hosts, unsigned n) {
+    const struct voter_host *best = NULL;
+    for (unsigned i = 0; i < n; i++)
+        if (hosts[i].role == VOTER_RELAY && usable(&hosts[i]) && (!best || hosts[i].coordinator))
+            best = &hosts[i];
+    return best;
+}
+
+struct voter_action voters_next(const struct voter_host *hosts, unsigned n_hosts, uint64_t replace_after_ms) {
+    unsigned n_voters = 0, n_live = 0;
+    const struct voter_host *gone = NULL, *surplus = NULL;
+    for (unsigned i = 0; i < n_hosts; i++) {
+        const struct voter_host *h = &hosts[i];
+        if (h->role != VOTER_VOTER)
+            continue;
+        n_voters++;
+        n_live += h->live;
+        if (!h->live && !h->leaving && h->dead_for_ms >= replace_after_ms &&
+            (!gone || h->dead_for_ms > gone->dead_for_ms))
+            gone = h;
+        if (usable(h) && !h->coordinator)
+            surplus = h;
+    }
+    struct voter_action nothing = {.kind = VOTER_NOTHING};
+    if (!n_voters || n_live * 2 <= n_voters)
+        return nothing; /* no quorum: nothing can be changed, and nothing should be */
+    unsigned wanted = voters_wanted(n_hosts);
+    const struct voter_host *relay = pick_relay(hosts, n_hosts);
+    if (n_voters < wanted && relay)
+        return (struct voter_action){VOTER_PROMOTE, relay->host, "the pool has fewer voters than its size asks for"};
+    /*
+     * Kick before promoting the replacement: with the dead one counted, one more voter would raise the majority. A pool
+     * that cannot replace it (too few hosts) keeps it, because a voter that comes back is worth more than a smaller
+     * count.
+     */
+    if (gone && relay && n_live * 2 > n_voters)
+        return (struct voter_action){VOTER_KICK, gone->host,
+                                     "the voter has been away too long and another host can take its place"};
+    if (n_voters > wanted && surplus)
+        return (struct voter_action){VOTER_DEMOTE, surplus->host, "the pool has more voters than its size asks for"};
+    return nothing;
+}

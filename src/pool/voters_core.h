@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which hosts vote in the pool database, decided purely. 1 host: 1 voter; 2: 2; 3-6: 3; 7 and more: 5; the rest relay.
+ * One change at a time: each is proposed only when the one before has settled. A voter that stays away is replaced
+ * while there is quorum.
+ */
+#pragma once
+
+#include "base/uuid.h"
+
+enum voter_role { VOTER_RELAY, VOTER_VOTER };
+
+struct voter_host {
+    struct uuid host;
+    enum voter_role role; /* what it is now, by the cluster's own list of servers */
+    bool live;
+    bool ready;           /* has settled: neither booting nor about to go down */
+    bool leaving;         /* goes down on purpose */
+    uint64_t dead_for_ms; /* since its heartbeats stopped; 0 while live */
+    bool coordinator;
+};
+
+enum voter_action_kind { VOTER_NOTHING, VOTER_PROMOTE, VOTER_DEMOTE, VOTER_KICK };
+
+struct voter_action {
+    enum voter_action_kind kind;
+    struct uuid host;
+    const char *reason; /* static text */
+};
+
+/* How many voters a pool of n hosts should have. */
+unsigned voters_wanted(unsigned n_hosts);
+/*
+ * The next single action. `replace_after_ms`: how long a voter may be dead before another takes its place. Never
+ * proposes anything that needs a quorum which is not there (`live` voters must be a majority of all voters).
+ */
+struct voter_action voters_next(const struct voter_host *hosts, unsigned n_hosts, uint64_t replace_after_ms);

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The authority signs only sound requests, and what it signs is bound to a host; a sealed key opens with its key file only. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <time.h>
+
+#include "base/fs.h"
+#include "pool/pki.h"
+
+static char folder[] = "/tmp/muster-pki-XXXXXX";
+
+static char *path_of(const char *name) { return strf("%s/%s", folder, name); }
+
+static void test_life_of_a_certificate(void **state) {
+    struct error *e = NULL;
+    struct uuid pool = uuid_random(), host = uuid_random();
+    struct pki_ca *ca = pki_ca_new(&pool, 1, &e);
+    assert_null(e);
+    _cleanup_free_ char *key = path_of("host.key");
+    assert_true(pki_key_ensure(key, &e));
+    _cleanup_free_ char *csr = pki_csr(key, &host, &e);
+    assert_null(e);
+    struct strv addresses = {0};
+    strv_add(&addresses, "10.9.0.11");
+    strv_add(&addresses, "fd00::11");
+    _cleanup_free_ char *certificate = pki_ca_sign(ca, csr, &host, &addresses, &e);
+    assert_null(e);
+    _cleanup_free_ char *authority = pki_ca_certificate(ca);
+    assert_true(pki_certificate_check(certificate, authority, key, &e));
+    struct pki_info info;
+    assert_true(pki_certificate_info(certificate, &info, &e));
+    assert_true(info.has_host && uuid_eq(&info.host, &host));
+    assert_true(info.not_before < time(NULL) - 80000 && info.not_after > time(NULL) + 86400);
+    assert_int_equal(strlen(info.fingerprint), 64);
+
+    struct pki_ca *other = pki_ca_new(&pool, 2, &e);
+    _cleanup_free_ char *other_authority = pki_ca_certificate(other);
+    assert_false(pki_certificate_check(certificate, other_authority, NULL, &e));
+    error_free(TAKE(e));
+    _cleanup_free_ char *both = strf("%s%s", other_authority, authority);
+    assert_true(pki_certificate_check(certificate, both, key, &e));
+
+    csr[strlen(csr) / 2] ^= 1;
+    assert_null(pki_ca_sign(ca, csr, &host, &addresses, &e));
+    error_free(TAKE(e));
+    assert_null(pki_ca_sign(ca, "not a request", &host, &addresses, &e));
+    error_free(TAKE(e));
+
+    uint8_t keyfile[PKI_KEYFILE_SIZE], again[PKI_KEYFILE_SIZE];
+    _cleanup_free_ char *keyfile_path = path_of("seal.key");
+    assert_true(pki_keyfile_ensure(keyfile_path, keyfile, &e));
+    assert_true(pki_keyfile_ensure(keyfile_path, again, &e));
+    assert_memory_equal(keyfile, again, sizeof(again));
+    _cleanup_free_ char *sealed = pki_ca_seal(ca, keyfile, &e);
+    assert_null(strstr(sealed, "PRIVATE"));
+    struct pki_ca *opened = pki_ca_unseal(authority, sealed, keyfile, &e);
+    assert_non_null(opened);
+    pki_ca_free(opened);
+    keyfile[0] ^= 1;
+    assert_null(pki_ca_unseal(authority, sealed, keyfile, &e));
+    error_free(TAKE(e));
+    keyfile[0] ^= 1;
+    sealed[40] = sealed[40] == 'A' ? 'B' : 'A';
+    assert_null(pki_ca_unseal(authority, sealed, keyfile, &e));
+    error_free(TAKE(e));
+    assert_int_equal(fs_write_atomic(keyfile_path, "short", 5, 0600), 0);
+    assert_false(pki_keyfile_ensure(keyfile_path, again, &e));
+    error_free(TAKE(e));
+
+    pki_ca_free(ca);
+    pki_ca_free(other);
+    strv_done(&addresses);
+    fs_unlink(key);
+    fs_unlink(keyfile_path);
+}
+
+int main(void) {
+    if (!mkdtemp(folder))
+        return 1;
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_life_of_a_certificate)};
+    int r = cmocka_run_group_tests(tests, NULL, NULL);
+    rmdir(folder);
+    return r;
+}
