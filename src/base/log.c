@@ -86,7 +86,7 @@ void log_write(enum log_level level, const char *module, const char *fmt, ...) {
     va_end(ap);
     size_t size = start + (n < 0 ? 0 : MIN((size_t)n, room - start - 1));
     if (n > 0 && (size_t)n >= room - start)
-        memcpy(line + size - 3, "...", 3);
+        memset(line + size - 3, '.', 3);
     /* What a peer sent must not be able to forge a line of its own. */
     for (size_t i = start; i < size; i++)
         if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)

@@ -13,8 +13,6 @@
 #include <sys/wait.h>
 #include <time.h>
 
-extern char **environ;
-
 struct process {
     pid_t pid;
     int out_fd; /* our ends of the pipes, non-blocking; -1 when closed */
@@ -33,27 +31,29 @@ struct child {
     bool deferred; /* could not be started; a deferred call will tell */
 };
 
-/* The input as an unnamed file: no pipe that must be fed while the program runs. */
-static int input_open(const char *input) {
-    if (!input) {
-        int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        return fd < 0 ? -errno : fd;
-    }
-    _cleanup_close_ int fd = memfd_create("input", MFD_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    for (size_t size = strlen(input); size > 0;) {
-        ssize_t n = write(fd, input, size);
+static int write_all(int fd, const char *data) {
+    for (size_t size = strlen(data); size > 0;) {
+        ssize_t n = write(fd, data, size);
         if (n < 0)
             return -errno;
-        input += n;
+        data += n;
         size -= (size_t)n;
     }
-    if (lseek(fd, 0, SEEK_SET) < 0)
+    return 0;
+}
+
+/* The input as an unnamed file: no pipe that must be fed while the program runs. */
+static int input_open(const char *input) {
+    int fd = input ? memfd_create("input", MFD_CLOEXEC) : open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
         return -errno;
-    int taken = fd;
-    fd = -1;
-    return taken;
+    int r = input ? write_all(fd, input) : 0;
+    if (r == 0 && input && lseek(fd, 0, SEEK_SET) < 0)
+        r = -errno;
+    if (r == 0)
+        return fd;
+    close(fd);
+    return r;
 }
 
 /* argv[0] is looked up in PATH. A process group of its own, so that the deadline reaches its children too; default
