@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Carries the faults of a lab (lab_faults.h) to its switches, and asks them what they learned. */
+#pragma once
+
+#include "lab/lab_monitor.h"
+
+/* Brings both switches in line with lab->faults: rules, filters, VLANs, links, LLDP. */
+bool switch_apply(const struct lab *lab, struct error **errp);
+/* Adds or removes the switch port of a NIC. */
+bool switch_add_port(const struct lab *lab, unsigned sw, const char *port, struct error **errp);
+bool switch_del_port(const struct lab *lab, unsigned sw, const char *port, struct error **errp);
+/* Runs a tool inside switch `sw`; ret_out may be NULL. */
+bool switch_run(const struct lab *lab, unsigned sw, const char *const argv[], const char *input, struct buf *ret_out,
+                struct error **errp);
+#define SWITCH_BRIDGE "br0"
