@@ -75,6 +75,8 @@ void api_free(struct api *a) {
         c->reply = NULL;
     loop_source_free(a->expiry_timer);
     loop_source_free(a->heartbeat_timer);
+    if (a->free_class_data)
+        a->free_class_data(a->class_data);
     events_free(a->events);
     a->events = NULL;
     while (a->calls)
@@ -101,6 +103,15 @@ const struct uuid *api_own_host(const struct api *a) {
 
 const struct api_hooks *api_hooks(const struct api *a) {
     return &a->hooks;
+}
+
+void *api_class_data(struct api *a) {
+    return a->class_data;
+}
+
+void api_set_class_data(struct api *a, void *data, void (*free_fn)(void *data)) {
+    a->class_data = data;
+    a->free_class_data = free_fn;
 }
 
 bool api_is_coordinator(struct api *a) {

@@ -49,7 +49,8 @@ struct api {
     struct buf method_names; /* JSON text of system.listMethods, made at first use */
     struct value method_list;
     struct call *calls;
-    bool is_pruning_messages;
+    void *class_data;
+    void (*free_class_data)(void *data);
 };
 
 /* Ends the call with a borrowed reply and frees it. */

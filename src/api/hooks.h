@@ -26,8 +26,16 @@ enum api_host_op {
     API_HOST_RESTART_AGENT,
     API_HOST_SCAN_NICS,              /* report NICs without PIF: the net agent writes them */
     API_HOST_MANAGEMENT_RECONFIGURE, /* emergency, own host: "interface" */
-    API_HOST_CLEAR_CHECKPOINT,       /* confirm or undo what hangs; own host */
+    API_HOST_SET_HOSTNAME,           /* "hostname" */
 };
+
+/* What one host is asked about itself. */
+enum api_host_query {
+    API_QUERY_TIME,       /* VALUE_TIME */
+    API_QUERY_LOCAL_TIME, /* VALUE_TIME, shifted by the host's time zone */
+    API_QUERY_LOG,        /* VALUE_STRING: the daemon's latest lines */
+};
+typedef void api_query_done_fn(struct error *error, const struct value *result /* borrowed */, void *data);
 
 struct api_hooks {
     void *userdata;
@@ -46,6 +54,8 @@ struct api_hooks {
 
     void (*pool_join)(void *userdata, const struct api_join_args *args, api_op_done_fn *done, void *data);
     void (*pool_eject)(void *userdata, const struct uuid *host, api_op_done_fn *done, void *data);
+    /* A dead host is to be removed: its rows, its certificate, its database server. */
+    void (*pool_forget)(void *userdata, const struct uuid *host, api_op_done_fn *done, void *data);
     void (*pool_set_coordinator)(void *userdata, const struct uuid *host, api_op_done_fn *done, void *data);
     /* On a member without coordinator: become it (address NULL), or look for it elsewhere. */
     void (*pool_emergency)(void *userdata, const char *address, api_op_done_fn *done, void *data);
@@ -53,6 +63,8 @@ struct api_hooks {
     void (*pool_recover_members)(void *userdata, api_op_done_fn *done, void *data);
     void (*host_op)(void *userdata, enum api_host_op op, const struct uuid *host, const struct value *args,
                     api_op_done_fn *done, void *data);
+    void (*host_query)(void *userdata, enum api_host_query query, const struct uuid *host, api_query_done_fn *done,
+                       void *data);
     /* Whether the host has been heard from within the heartbeat limit; default: host_metrics.live. */
     bool (*host_is_live)(void *userdata, const struct uuid *host);
 };

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small things that the files of several classes share. Loop thread only. */
+#pragma once
+
+#include "api/api.h"
+
+/* All hosts of the pool; the caller frees. */
+struct uuid *class_all_hosts(struct db *d, size_t *ret_n);
+
+/* For hooks: `data` is a kept call, which returns void or fails. */
+void class_op_done(struct error *error, void *data);
+/* Asks a host to do something with itself and answers the call with how that went. */
+void class_host_op(struct call *c, enum api_host_op op, const struct uuid *host, const struct value *args);
+
+/* Whether a PIF may carry management; `old` does so now (may be NULL). */
+struct net_change;
+bool class_check_management(struct db *d, const struct row *pif, const struct row *old,
+                            struct error **errp) _warn_unused_;
+void class_move_management(struct net_change *ch, const struct row *old, const struct row *pif);

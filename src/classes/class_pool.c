@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Class pool: membership and coordination, through the hooks, and the management network of all hosts at once. */
+#include "api/api.h"
+#include "base/str.h"
+#include "classes/class_calls.h"
+#include "classes/net_change.h"
+#include "classes/net_rows.h"
+#include "gen_handlers.h"
+
+/* ---- joining and leaving ---- */
+
+static void join(struct call *c, bool force) {
+    const struct api_hooks *h = api_hooks(call_api(c));
+    struct db *d = call_db(c);
+    if (!h->pool_join) {
+        api_fail_unavailable(c, call_def(c)->name);
+        return;
+    }
+    if (db_count(d, CLASS_host) > 1) {
+        call_fail_code(c, ERR_JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS, NULL);
+        return;
+    }
+    struct api_join_args args = {
+        .address = call_arg_str(c, 0),
+        .user = call_arg_str(c, 1),
+        .password = call_arg_str(c, 2),
+        .fingerprint = call_n_args(c) > 3 ? call_arg_str(c, 3) : "",
+        .force = force,
+    };
+    h->pool_join(h->userdata, &args, class_op_done, call_keep(c));
+}
+
+void pool_join(struct call *c) {
+    join(c, false);
+}
+
+void pool_join_force(struct call *c) {
+    join(c, true);
+}
+
+void pool_eject(struct call *c) {
+    const struct row *host = call_arg_row(c, 0);
+    const struct api_hooks *h = api_hooks(call_api(c));
+    if (!host)
+        return;
+    if (uuid_eq(&host->uuid, api_own_host(call_api(c))))
+        call_fail_code(c, ERR_OPERATION_NOT_ALLOWED,
+                       "the coordinator cannot be ejected; make another host the coordinator first: "
+                       "xe pool-designate-new-master host-uuid=...",
+                       NULL);
+    else if (!h->pool_eject)
+        api_fail_unavailable(c, call_def(c)->name);
+    else
+        h->pool_eject(h->userdata, &host->uuid, class_op_done, call_keep(c));
+}
+
+/* ---- the coordinator ---- */
+
+void pool_designate_new_master(struct call *c) {
+    const struct row *host = call_arg_row(c, 0);
+    const struct api_hooks *h = api_hooks(call_api(c));
+    char ref[REF_TEXT_SIZE];
+    if (!host)
+        return;
+    if (uuid_eq(&host->uuid, api_own_host(call_api(c))))
+        call_return_void(c); /* it is */
+    else if (!api_host_is_live(call_api(c), &host->uuid))
+        call_fail_code(c, ERR_HOST_OFFLINE, ref_text(&host->uuid, ref), NULL);
+    else if (!h->pool_set_coordinator)
+        api_fail_unavailable(c, call_def(c)->name);
+    else
+        h->pool_set_coordinator(h->userdata, &host->uuid, class_op_done, call_keep(c));
+}
+
+static void emergency(struct call *c, const char *address) {
+    const struct api_hooks *h = api_hooks(call_api(c));
+    if (h->pool_emergency)
+        h->pool_emergency(h->userdata, address, class_op_done, call_keep(c));
+    else
+        api_fail_unavailable(c, call_def(c)->name);
+}
+
+void pool_emergency_transition_to_master(struct call *c) {
+    emergency(c, NULL);
+}
+
+void pool_emergency_reset_master(struct call *c) {
+    emergency(c, call_arg_str(c, 0));
+}
+
+static void members_told(struct error *error, void *data) {
+    struct call *c = data;
+    if (error) {
+        call_fail(c, error_dup(error));
+        return;
+    }
+    struct value live = value_set();
+    struct db *d = call_db(c);
+    for (const struct row *h = db_first(d, CLASS_host); h; h = db_next(d, h)) {
+        if (!uuid_eq(&h->uuid, api_own_host(call_api(c))) && api_host_is_live(call_api(c), &h->uuid))
+            value_set_add(&live, value_ref(&h->uuid));
+    }
+    call_return(c, live);
+}
+
+void pool_recover_slaves(struct call *c) {
+    const struct api_hooks *h = api_hooks(call_api(c));
+    if (h->pool_recover_members)
+        h->pool_recover_members(h->userdata, members_told, call_keep(c));
+    else
+        api_fail_unavailable(c, call_def(c)->name);
+}
+
+void pool_sync_database(struct call *c) {
+    /* Every acknowledged write is on a majority of the voters already; what is left to say is whether there is one. */
+    struct db_status status = db_get_status(call_db(c));
+    if (status.has_quorum)
+        call_return_void(c);
+    else
+        call_fail_code(c, ERR_DB_NO_QUORUM, str_or_empty(status.text), NULL);
+}
+
+/* ---- management of all hosts ---- */
+
+static bool management_reconfigure(struct call *c, struct net_change *ch) {
+    struct db *d = call_db(c);
+    const struct row *network = call_arg_row(c, 0);
+    struct error *e = NULL;
+    char host_ref[REF_TEXT_SIZE], network_ref[REF_TEXT_SIZE];
+    if (!network)
+        return false;
+    for (const struct row *h = db_first(d, CLASS_host); h && !e; h = db_next(d, h)) {
+        const struct row *pif = net_rows_pif_on(d, &h->uuid, &network->uuid);
+        const struct row *old = net_rows_management_pif(d, &h->uuid);
+        if (!pif)
+            error_set(&e, ERR_PIF_NOT_PRESENT, ref_text(&h->uuid, host_ref), ref_text(&network->uuid, network_ref),
+                      NULL);
+        else if (pif != old && class_check_management(d, pif, old, &e))
+            class_move_management(ch, old, pif);
+    }
+    if (e) {
+        call_fail(c, e);
+        return false;
+    }
+    net_change_commit(ch, (struct value){.type = VALUE_VOID});
+    return true;
+}
+
+void pool_management_reconfigure(struct call *c) {
+    size_t n;
+    _cleanup_free_ struct uuid *hosts = class_all_hosts(call_db(c), &n);
+    net_change_start(c, hosts, n, NET_CHANGE_ALL_LIVE, management_reconfigure);
+}

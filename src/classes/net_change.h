@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One change of what hosts' networks should be, from the check to the proof. The body of a call checks and records row
+ * operations; they are committed in one transaction; then the call waits until every host concerned reports what became
+ * of the configuration that follows from the rows (host.network_intent is its hash, host.network_outcome the result).
+ * When one host rolls back, fails or stays silent, the rows are put back in a compensating transaction and the call
+ * fails with that host's sentence. Changes that concern the same host run one after another. Loop thread only.
+ */
+#pragma once
+
+#include "api/api.h"
+
+/* How long a host may take: its own checkpoint (60 s at most) and a margin for the way there and back. */
+#define NET_CHANGE_DEADLINE_MS 90000
+#define NET_CHANGE_MAX_QUEUED 256
+
+struct net_change;
+
+/*
+ * Checks and fills; runs when no other change concerns the hosts. True after net_change_commit; false after it has
+ * failed or answered the call itself. Rows are looked up here, not before: time may have passed.
+ */
+typedef bool net_change_body_fn(struct call *c, struct net_change *ch);
+
+enum net_change_offline {
+    NET_CHANGE_ALL_LIVE,     /* a host that is not live fails the call before anything is written: HOST_OFFLINE */
+    NET_CHANGE_SKIP_OFFLINE, /* it is not waited for: it will do its part when it is back */
+};
+
+void net_change_start(struct call *c, const struct uuid *hosts, size_t n_hosts, enum net_change_offline offline,
+                      net_change_body_fn *body);
+
+/* Row operations, each with its way back. Values are taken. */
+void net_change_set(struct net_change *ch, int class_id, const struct uuid *uuid, unsigned field, struct value v);
+struct uuid net_change_insert(struct net_change *ch, int class_id); /* fields get their defaults */
+void net_change_set_new(struct net_change *ch, int class_id, const struct uuid *uuid, unsigned field, struct value v);
+void net_change_delete(struct net_change *ch, const struct row *r);
+
+/* Commits and waits; then the call returns `result` (taken). */
+void net_change_commit(struct net_change *ch, struct value result);
+
+/*
+ * The hash of what the replica now says the host's network should be; false with errp when that makes no sense. The
+ * default is src/net's; tests set their own.
+ */
+typedef bool net_change_hash_fn(struct db *d, const struct uuid *host, char ret[static 65], struct error **errp);
+void net_change_use_hash(net_change_hash_fn *fn);
+net_change_hash_fn net_change_hash_of_rows; /* the default */
