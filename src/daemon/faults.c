@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/faults.h"
+
+#include "base/str.h"
+
+#define LOG_MODULE "faults"
+#include "base/log.h"
+
+/* The prober has confirmed a negative before it says so; this only bridges hosts that change one after another. */
+#define RAISE_AFTER_MS 1500
+#define WITHDRAW_AFTER_MS 1500
+#define MAX_FAULTS 256
+
+struct entry {
+    char *key;
+    char *sentence;
+    enum fault_source source;
+    bool stated; /* in the source's latest list */
+    bool shown;
+    uint64_t since_ms; /* of `stated` */
+};
+
+struct faults {
+    struct loop *loop;
+    struct db *db;
+    struct uuid self;
+    struct entry entries[MAX_FAULTS];
+    unsigned n;
+    struct value shown;
+    struct loop_source *timer;
+};
+
+static void publish(struct faults *f) {
+    struct value now = value_map();
+    for (unsigned i = 0; i < f->n; i++)
+        if (f->entries[i].shown)
+            value_map_put(&now, f->entries[i].key, value_string(f->entries[i].sentence));
+    value_done(&f->shown);
+    f->shown = value_copy(&now);
+    db_volatile_set(f->db, &f->self, CLASS_host, &f->self, FIELD_host_faults, now);
+}
+
+static void entry_remove(struct faults *f, unsigned i) {
+    free(f->entries[i].key);
+    free(f->entries[i].sentence);
+    f->entries[i] = f->entries[--f->n];
+}
+
+/* Shows what has held long enough, withdraws what has been gone long enough, and sets the timer for the next. */
+static void settle(struct faults *f) {
+    uint64_t now = loop_now_ms(f->loop), next = LOOP_NEVER;
+    bool changed = false;
+    for (unsigned i = 0; i < f->n; i++) {
+        struct entry *e = &f->entries[i];
+        if (e->stated == e->shown)
+            continue;
+        uint64_t patience = e->source != FAULTS_PROBE ? 0 : e->stated ? RAISE_AFTER_MS : WITHDRAW_AFTER_MS;
+        if (now - e->since_ms < patience) {
+            next = MIN(next, patience - (now - e->since_ms));
+            continue;
+        }
+        changed = true;
+        e->shown = e->stated;
+        if (e->shown) {
+            log_warn("%s", e->sentence);
+        } else {
+            log_notice("no longer so: %s", e->sentence);
+            entry_remove(f, i--);
+        }
+    }
+    loop_timer_set(f->timer, next);
+    if (changed)
+        publish(f);
+}
+
+static void on_timer(struct loop_source *s, void *userdata) {
+    settle(userdata);
+}
+
+struct faults *faults_new(struct loop *l, struct db *d, const struct uuid *self) {
+    struct faults *f = xnew0(struct faults);
+    *f = (struct faults){.loop = l, .db = d, .self = *self, .shown = value_map()};
+    f->timer = loop_add_timer(l, LOOP_NEVER, on_timer, f);
+    return f;
+}
+
+void faults_free(struct faults *f) {
+    if (!f)
+        return;
+    while (f->n)
+        entry_remove(f, 0);
+    value_done(&f->shown);
+    loop_source_free(f->timer);
+    free(f);
+}
+
+static struct entry *find(struct faults *f, enum fault_source source, const char *key) {
+    for (unsigned i = 0; i < f->n; i++)
+        if (f->entries[i].source == source && str_eq(f->entries[i].key, key))
+            return &f->entries[i];
+    return NULL;
+}
+
+void faults_state(struct faults *f, enum fault_source source, struct value list) {
+    uint64_t now = loop_now_ms(f->loop);
+    bool reworded = false;
+    for (unsigned i = 0; i < f->n; i++) {
+        struct entry *e = &f->entries[i];
+        if (e->source == source && e->stated && !value_map_get(&list, e->key)) {
+            e->stated = false;
+            e->since_ms = now;
+        }
+    }
+    for (size_t i = 0; i < list.map.n; i++) {
+        const char *key = list.map.pairs[i].key, *sentence = value_str(&list.map.pairs[i].value);
+        struct entry *e = find(f, source, key);
+        if (!e && f->n < MAX_FAULTS) {
+            e = &f->entries[f->n++];
+            *e = (struct entry){.key = xstrdup(key), .sentence = xstrdup(""), .source = source, .since_ms = now};
+            e->stated = true;
+        }
+        if (!e)
+            continue;
+        if (!e->stated) {
+            e->stated = true;
+            e->since_ms = now;
+        }
+        if (!str_eq(e->sentence, sentence)) {
+            free(e->sentence);
+            e->sentence = xstrdup(sentence);
+            reworded |= e->shown;
+        }
+    }
+    value_done(&list);
+    settle(f);
+    if (reworded)
+        publish(f);
+}
+
+const struct value *faults_shown(const struct faults *f) {
+    return &f->shown;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is wrong with this host now, gathered from all who find faults here (prober, network start, network agent), and
+ * shown in host.faults of the volatile store. Each source states its whole list again whenever it changes. A fault is
+ * shown after it has held for a moment and withdrawn after it has been gone for one, so that nothing flaps. Loop
+ * thread.
+ */
+#pragma once
+
+#include "db/db.h"
+
+enum fault_source { FAULTS_PROBE, FAULTS_NETBOOT, FAULTS_AGENT, FAULTS_POOL, N_FAULT_SOURCES };
+
+struct faults;
+struct faults *faults_new(struct loop *l, struct db *d, const struct uuid *self);
+void faults_free(struct faults *f);
+/* `list`: a map from key ("MUSTER-N101/eth1") to sentence; taken. */
+void faults_state(struct faults *f, enum fault_source source, struct value list);
+/* What is shown now: a map; borrowed until the next turn. */
+const struct value *faults_shown(const struct faults *f);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ties the prober to the pool: which legs and VLANs to measure follows from the replica, what was measured goes into
+ * the volatile store (host.path_table, PIF.proven_size, PIF_metrics), and the verdicts over all hosts' measurements
+ * become faults. Loop thread.
+ */
+#pragma once
+
+#include "daemon/faults.h"
+#include "loop/worker.h"
+#include "probe/probe.h"
+
+struct probing;
+
+struct probing_config {
+    struct loop *loop;
+    struct db *db;
+    struct worker *worker;
+    struct faults *faults;
+    struct uuid self;
+    const char *switch_run_dir; /* where bridges have their management sockets */
+    bool (*is_live)(const struct uuid *host, void *userdata);
+    bool (*is_coordinator)(void *userdata);
+    void *userdata;
+};
+
+struct probing *probing_new(const struct probing_config *config);
+void probing_free(struct probing *p);
+
+/* What a full proof has shown, now. */
+struct probing_result {
+    bool settled;        /* all edges were measured in time */
+    bool control_passes; /* management reaches at least one live peer at the control size, or there is no live peer */
+    bool full_size;      /* every edge to a live peer passes what is wanted */
+    char sentence[512];  /* what is not so; "" */
+};
+typedef void probing_done_fn(const struct probing_result *r, void *userdata);
+void probing_prove(struct probing *p, uint64_t deadline_ms, probing_done_fn *done, void *userdata);
+/* The same from what is known, without measuring. */
+struct probing_result probing_now(struct probing *p);
