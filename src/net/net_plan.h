@@ -11,8 +11,9 @@
  *
  * How to run a plan: for each step in order do the action, then wait (events, not sleep) until all `expects` hold, at
  * most timeout_ms; then go on, or follow on_fail. Steps with the same non-zero `batch` that follow each other are
- * netlink requests to be sent in one go without returning to the loop. An ovs step is one transaction with
- * next_cfg += 1. Rows that a step makes get external_ids muster=<role> (see net_ovs_op.role).
+ * netlink requests to be sent in one go without returning to the loop. A step that fails with fail_code
+ * NET_FAULT_MTU_REFUSED ends the run: observe, and plan again with that link in options.refused, so that no port is
+ * raised above a leg that did not follow. An ovs step is one transaction with next_cfg += 1. Rows that a step makes get external_ids muster=<role> (see net_ovs_op.role).
  * Reads nothing, writes nothing, any thread.
  */
 #pragma once
@@ -30,7 +31,7 @@
 enum net_op {
     NET_OP_LINK_UP,   /* link */
     NET_OP_LINK_DOWN, /* link */
-    NET_OP_LINK_MTU,  /* link, mtu: through the kernel; only for links that no running switch owns */
+    NET_OP_LINK_MTU,  /* link, mtu: through the kernel; never more than the switch is told for the same link */
     NET_OP_SYSCTL, /* family, link, key, value: net.ipv4|ipv6.conf.<link>.<key> = value; a missing file is no failure */
     NET_OP_OVS,    /* ovs[]: one transaction */
     NET_OP_ADDR_ADD,   /* link, addr; IPv6 without duplicate detection (nodad) when count is 1. Present is no failure */
@@ -178,8 +179,16 @@ enum net_plan_mode {
     NET_PLAN_BOOT, /* before the switch runs: what its database holds is replaced by what is wanted */
 };
 
+/* A leg whose driver was seen to refuse an MTU that its limits allow: found by a step that failed, for the next plan. */
+struct net_refused {
+    net_name link;
+    int mtu; /* what it takes */
+};
+
 struct net_plan_options {
     enum net_plan_mode mode;
+    const struct net_refused *refused; /* borrowed */
+    unsigned n_refused;
     bool adopt_foreign; /* take over bridges that carry a wanted name but no mark of ours */
 };
 
