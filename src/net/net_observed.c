@@ -28,7 +28,10 @@ void net_observed_free(struct net_observed *o) {
 static void *copy_array(const void *items, unsigned n, size_t size) {
     if (!n)
         return NULL;
-    void *p = xcalloc(n, size);
+    size_t room = 8; /* as grow() leaves it: the copy is added to as well */
+    while (room < n)
+        room *= 2;
+    void *p = xcalloc(room, size);
     memcpy(p, items, n * size);
     return p;
 }
