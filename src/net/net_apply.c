@@ -207,11 +207,12 @@ static char *do_step(struct net_apply_env *env, const struct net_step *s) {
     abort();
 }
 
-/* Waits until all that the step promises holds. NULL, or what does not. */
-static char *await_expects(struct net_apply_env *env, const struct net_step *s) {
+/* Waits until all that the step promises holds. NULL, or what does not, with the place of the promise that failed. */
+static char *await_expects(struct net_apply_env *env, const struct net_step *s, const struct net_expect **ret_failed) {
     uint64_t deadline = net_clock_ms() + s->timeout_ms;
     for (unsigned i = 0; i < s->n_expects; i++) {
         const struct net_expect *e = &s->expects[i];
+        *ret_failed = e;
         if (e->kind == NET_EXPECT_SWITCH_DONE && env->ovs) {
             uint64_t now = net_clock_ms();
             _cleanup_error_ struct error *error = NULL;
@@ -235,9 +236,26 @@ static char *await_expects(struct net_apply_env *env, const struct net_step *s) 
     return NULL;
 }
 
+/* Names what failed by what was read back, where the step says what it expected. */
+static void add_fault(struct net_apply_env *env, const struct net_step *s, const char *problem,
+                      const struct net_expect *failed, struct net_apply_result *ret) {
+    struct net_fault_facts facts = {.host = env->host_name, .nic = s->link, .detail = problem, .vlan = -1};
+    struct link_info info;
+    if (failed && failed->name[0])
+        facts.nic = failed->name;
+    if (failed && failed->kind == NET_EXPECT_MTU) {
+        facts.size_wanted = failed->value;
+        facts.size_passes = link_find(env->link, failed->name, &info) == 0 ? (int)info.mtu : 0;
+    } else if (s->op == NET_OP_LINK_MTU) {
+        facts.size_wanted = s->mtu;
+        facts.size_passes = link_find(env->link, s->link, &info) == 0 ? (int)info.mtu : 0;
+    }
+    net_problems_add(&ret->problems, s->fail_code ? s->fail_code : NET_FAULT_STEP_FAILED, &facts);
+}
+
 /* Ends a step: notes a failure as the plan says. False when the plan stops here. */
 static bool end_step(struct net_apply_env *env, const struct net_step *s, uint64_t started_ms, char *problem,
-                     struct net_apply_result *ret, struct error **errp) {
+                     const struct net_expect *failed, struct net_apply_result *ret, struct error **errp) {
     _cleanup_free_ char *owned = problem;
     if (env->hooks && env->hooks->report)
         env->hooks->report(s, (unsigned)(net_clock_ms() - started_ms), problem, env->hooks->userdata);
@@ -246,10 +264,8 @@ static bool end_step(struct net_apply_env *env, const struct net_step *s, uint64
         error_set(errp, ERR_NET_STEP_FAILED, text, problem, NULL);
         return false;
     }
-    if (problem && s->on_fail == NET_FAIL_FAULT) {
-        struct net_fault_facts facts = {.nic = s->link, .detail = problem, .size_wanted = s->mtu, .vlan = -1};
-        net_problems_add(&ret->problems, s->fail_code ? s->fail_code : NET_FAULT_STEP_FAILED, &facts);
-    }
+    if (problem && s->on_fail == NET_FAIL_FAULT)
+        add_fault(env, s, problem, failed, ret);
     ret->n_done++;
     return true;
 }
@@ -269,9 +285,10 @@ static bool do_batch(struct net_apply_env *env, const struct net_plan *plan, siz
         r = link_batch(env->link, changes, n, &failed);
     for (size_t i = from; i < to; i++) {
         char *problem = r < 0 && i - from == failed ? errno_text(r) : NULL;
+        const struct net_expect *unmet = NULL;
         if (!problem)
-            problem = await_expects(env, &plan->steps[i]);
-        if (!end_step(env, &plan->steps[i], started_ms, problem, ret, errp))
+            problem = await_expects(env, &plan->steps[i], &unmet);
+        if (!end_step(env, &plan->steps[i], started_ms, problem, unmet, ret, errp))
             return false;
     }
     return true;
@@ -296,10 +313,11 @@ bool net_apply(struct net_apply_env *env, const struct net_plan *plan, unsigned 
             ok = do_batch(env, plan, i, end, ret, errp);
         else {
             uint64_t step_ms = net_clock_ms();
+            const struct net_expect *unmet = NULL;
             char *problem = do_step(env, s);
             if (!problem)
-                problem = await_expects(env, s);
-            ok = end_step(env, s, step_ms, problem, ret, errp);
+                problem = await_expects(env, s, &unmet);
+            ok = end_step(env, s, step_ms, problem, unmet, ret, errp);
         }
         i = end;
     }

@@ -27,6 +27,7 @@ struct net_apply_env {
     struct link *link;
     struct ovs *ovs; /* NULL: steps for the switch fail */
     const char *lease_dir;
+    const char *host_name; /* for sentences; may be NULL */
     const struct net_apply_hooks *hooks;
     /* Bursts of announcements longer than this are cut short; 0: as planned. Boot has no switch table to move. */
     unsigned garp_max;

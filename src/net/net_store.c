@@ -64,7 +64,7 @@ struct net_config *net_store_load(const char *folder, enum net_store_source *ret
     c = load(folder, PREVIOUS, &second);
     if (c) {
         /* A missing good.json beside a previous one is damage too: commits write in that order. */
-        struct net_fault_facts facts = {.vlan = -1, .detail = error_text(first)};
+        struct net_fault_facts facts = {.host = c->host_name, .vlan = -1, .detail = error_text(first)};
         net_problems_add(problems, NET_FAULT_CONFIG_CORRUPT, &facts);
         *ret_source = NET_STORE_PREVIOUS;
     } else {
@@ -145,7 +145,7 @@ bool net_store_clear_pending(const char *folder, struct error **errp) {
     return remove_file(folder, PENDING, errp);
 }
 
-bool net_store_set_refused(const char *folder, const struct net_refused *r, struct error **errp) {
+bool net_store_set_refused(const char *folder, const struct net_refusal *r, struct error **errp) {
     _cleanup_(json_decrefp) json_t *root = json_pack("{ss ss}", "hash", r->hash, "sentence", r->sentence);
     if (!root) /* a sentence that quotes what is no UTF-8 */
         root = json_pack("{ss ss}", "hash", r->hash, "sentence", "");
@@ -153,10 +153,10 @@ bool net_store_set_refused(const char *folder, const struct net_refused *r, stru
     return write_text(folder, REFUSED, text, errp);
 }
 
-void net_store_get_refused(const char *folder, struct net_refused *ret) {
+void net_store_get_refused(const char *folder, struct net_refusal *ret) {
     bool exists;
     _cleanup_(json_decrefp) json_t *root = load_side(folder, REFUSED, &exists);
-    *ret = (struct net_refused){0};
+    *ret = (struct net_refusal){0};
     const char *hash = json_string_value(json_object_get(root, "hash"));
     (void)str_copy(ret->hash, sizeof ret->hash, str_or_empty(hash));
     (void)str_copy(ret->sentence, sizeof ret->sentence,

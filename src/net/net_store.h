@@ -45,10 +45,10 @@ bool net_store_set_pending(const char *folder, const struct net_pending *p, stru
 bool net_store_get_pending(const char *folder, struct net_pending *ret);
 bool net_store_clear_pending(const char *folder, struct error **errp) _warn_unused_;
 
-struct net_refused {
+struct net_refusal {
     char hash[NET_HASH_TEXT_SIZE]; /* "" none */
     char sentence[512];
 };
-bool net_store_set_refused(const char *folder, const struct net_refused *r, struct error **errp) _warn_unused_;
-void net_store_get_refused(const char *folder, struct net_refused *ret); /* empty when there is none */
+bool net_store_set_refused(const char *folder, const struct net_refusal *r, struct error **errp) _warn_unused_;
+void net_store_get_refused(const char *folder, struct net_refusal *ret); /* empty when there is none */
 bool net_store_clear_refused(const char *folder, struct error **errp) _warn_unused_;

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The two phases of a boot. The switch's own file is never a source: it would restore what was never proven. */
+#define LOG_MODULE "netboot"
+#include "netboot/netboot.h"
+
+#include "base/log.h"
+#include "base/str.h"
+#include "net/net_apply_os.h"
+
+#define GARP_COUNT 2 /* announcements per address at boot: switches have not seen our MACs elsewhere since the cut */
+
+/* What the hooks of one phase write into. */
+struct progress {
+    struct netboot *netboot;
+    struct netboot_phase *phase;
+};
+
+static void on_step(const struct net_step *s, unsigned took_ms, const char *problem, void *userdata) {
+    struct progress *p = userdata;
+    netboot_phase_add_step(p->phase, s, took_ms, problem);
+    _cleanup_free_ char *text = net_step_text(s);
+    if (problem)
+        log_warn("'%s': %s", text, problem);
+    else if (!p->netboot->quiet)
+        log_info("%s (%u ms): %s", text, took_ms, str_or_empty(s->reason));
+}
+
+static bool hook_dhcp_start(const char *link, enum net_family family, void *userdata, struct error **errp) {
+    return net_dhcp_start(&((struct progress *)userdata)->netboot->services, link, family, errp);
+}
+
+static bool hook_dhcp_stop(const char *link, enum net_family family, void *userdata, struct error **errp) {
+    return net_dhcp_stop(&((struct progress *)userdata)->netboot->services, link, family, errp);
+}
+
+static bool hook_dns_write(const struct net_addr *dns, unsigned n, void *userdata, struct error **errp) {
+    return net_dns_write(((struct progress *)userdata)->netboot->resolv_conf, dns, n, errp);
+}
+
+static void log_problems(const struct net_problems *ps) {
+    for (size_t i = 0; i < ps->n; i++) {
+        _cleanup_free_ char *line = net_problem_line(&ps->items[i]);
+        log_warn("%s%s", line, ps->items[i].healed ? " (healed)" : "");
+    }
+}
+
+/* Moves the problems of `from` behind those of `to`, leaving out what `to` has already. */
+static void take_problems(struct net_problems *to, struct net_problems *from) {
+    for (size_t i = 0; i < from->n; i++) {
+        struct net_problem *p = &from->items[i];
+        bool known = false;
+        for (size_t j = 0; j < to->n; j++)
+            known = known || (to->items[j].code == p->code && str_eq(to->items[j].nic, p->nic) &&
+                              str_eq(to->items[j].bridge, p->bridge));
+        if (known)
+            continue;
+        to->items = xrealloc_array(to->items, to->n + 1, sizeof *to->items);
+        to->items[to->n++] = *p;
+        *p = (struct net_problem){0};
+    }
+    net_problems_done(from);
+}
+
+/*
+ * The configuration to boot with. A change that was in progress when the power went has not proven itself: what it
+ * would have returned to is taken, and the change is marked as refused.
+ */
+static struct net_config *choose(struct netboot *n, struct netboot_report *report, struct error **errp) {
+    struct net_pending pending = {0};
+    if (net_store_get_pending(n->net_dir, &pending)) {
+        (void)str_copy(report->rolled_back_hash, sizeof report->rolled_back_hash, pending.tried_hash);
+        struct net_refusal refused = {
+            .sentence = "the host restarted in the middle of this network change, so it was taken back"};
+        (void)str_copy(refused.hash, sizeof refused.hash, pending.tried_hash);
+        struct error *e = NULL;
+        if (refused.hash[0] && !net_store_set_refused(n->net_dir, &refused, &e))
+            log_warn("cannot remember the change that was taken back: %s", error_text(e));
+        error_free(e);
+        const char *host = pending.previous ? pending.previous->host_name : NULL;
+        struct net_fault_facts facts = {
+            .host = host, .vlan = -1, .detail = "the host restarted in the middle of a network change"};
+        net_problems_add(&report->problems, NET_FAULT_ROLLED_BACK, &facts)->healed = true;
+        struct net_config *previous = TAKE(pending.previous);
+        net_pending_done(&pending);
+        if (previous) {
+            report->source = "rolled back";
+            return previous;
+        }
+    }
+    enum net_store_source source;
+    struct net_config *c = net_store_load(n->net_dir, &source, &report->problems, errp);
+    if (c)
+        report->source = source == NET_STORE_GOOD ? "good" : "previous";
+    return c;
+}
+
+/* Prepares what both phases need. The configuration, or NULL with *ret_exit. */
+static struct net_config *begin(struct netboot *n, struct netboot_report *report, bool need_switch, int *ret_exit,
+                                struct error **errp) {
+    report->source = "";
+    *ret_exit = NETBOOT_NO_CONFIG;
+    struct net_config *c = choose(n, report, errp);
+    if (!c)
+        return NULL;
+    net_config_hash(c, report->hash);
+    report->generation = c->generation;
+    n->services.control_size = c->control_size;
+    n->services.management = c->management;
+    *ret_exit = NETBOOT_FAILED;
+    if (netboot_open(n, need_switch, errp))
+        return c;
+    net_config_free(c);
+    return NULL;
+}
+
+/* Plans from what is now and performs it. */
+static bool plan_and_apply(struct netboot *n, const struct net_config *c, enum net_plan_mode mode, unsigned phases,
+                           struct netboot_report *report, struct netboot_phase *phase, struct error **errp) {
+    _cleanup_net_observed_ struct net_observed *is = netboot_observe(n, errp);
+    if (!is)
+        return false;
+    _cleanup_net_plan_ struct net_plan plan = {0};
+    struct net_plan_options options = {.mode = mode};
+    if (!net_plan_compute(c, is, &options, &plan, errp))
+        return false;
+    struct progress progress = {.netboot = n, .phase = phase};
+    struct net_apply_hooks hooks = {.dhcp_start = hook_dhcp_start,
+                                    .dhcp_stop = hook_dhcp_stop,
+                                    .dns_write = hook_dns_write,
+                                    .report = on_step,
+                                    .userdata = &progress};
+    struct net_apply_env env = {.link = n->link,
+                                .ovs = n->ovs,
+                                .lease_dir = n->net_dir,
+                                .host_name = c->host_name,
+                                .hooks = &hooks,
+                                .garp_max = GARP_COUNT};
+    struct net_apply_result result;
+    bool ok = net_apply(&env, &plan, phases, &result, errp);
+    take_problems(&report->problems, &plan.problems);
+    take_problems(&report->problems, &result.problems);
+    net_apply_result_done(&result);
+    return ok;
+}
+
+/* Ends a phase: log, report, exit code. */
+static int finish(struct netboot *n, struct netboot_report *report, struct netboot_phase *phase, uint64_t started_ms,
+                  int code, struct error *e) {
+    phase->took_ms = (unsigned)(net_clock_ms() - started_ms);
+    if (e) {
+        phase->error = xstrdup(error_text(e));
+        log_err("%s: %s", phase->name, phase->error);
+    }
+    error_free(e);
+    log_problems(&report->problems);
+    struct error *write_error = NULL;
+    if (!netboot_report_write(n, report, phase, &write_error))
+        log_warn("%s", error_text(write_error));
+    error_free(write_error);
+    if (!phase->error)
+        log_notice("%s: network generation %llu (%s) in %u ms", phase->name, (unsigned long long)report->generation,
+                   report->source, phase->took_ms);
+    net_problems_done(&report->problems);
+    netboot_phase_done(phase);
+    return code;
+}
+
+int netboot_boot(struct netboot *n) {
+    uint64_t started_ms = net_clock_ms();
+    struct netboot_report report = {0};
+    struct netboot_phase phase = {.name = "boot"};
+    struct error *e = NULL;
+    int code;
+    _cleanup_net_config_ struct net_config *c = begin(n, &report, /* need_switch= */ true, &code, &e);
+    if (!c)
+        return finish(n, &report, &phase, started_ms, code, e);
+    /* With the switch already running this is no boot: what is there is changed with least disruption. */
+    bool live = ovs_is_running(n->ovs);
+    bool ok = plan_and_apply(n, c, live ? NET_PLAN_LIVE : NET_PLAN_BOOT,
+                             live ? NET_APPLY_BEFORE_SWITCH | NET_APPLY_WITH_SWITCH : NET_APPLY_BEFORE_SWITCH, &report,
+                             &phase, &e);
+    return finish(n, &report, &phase, started_ms, ok ? NETBOOT_OK : NETBOOT_FAILED, e);
+}
+
+/* Waits until the switch daemon answers and has taken what its database holds. */
+static bool await_switch(struct netboot *n, struct error **errp) {
+    uint64_t deadline = net_clock_ms() + n->switch_timeout_ms;
+    while (!ovs_is_running(n->ovs)) {
+        if (net_clock_ms() >= deadline) {
+            error_setf(errp, ERR_OVS_ABSENT, "ovs-vswitchd does not answer in '%s' after %u ms", n->switch_dir,
+                       n->switch_timeout_ms);
+            return false;
+        }
+        struct error *ignored = NULL;
+        if (!ovs_wait_change(n->ovs, 20, &ignored)) /* the database wakes us as soon as the daemon writes to it */
+            net_wait_ms(20);
+        error_free(ignored);
+    }
+    _cleanup_(ovs_state_done) struct ovs_state state = {0};
+    uint64_t now = net_clock_ms();
+    return ovs_read(n->ovs, &state, errp) &&
+           ovs_wait_cfg(n->ovs, state.next_cfg, now < deadline ? (unsigned)(deadline - now) : 0, errp);
+}
+
+int netboot_verify(struct netboot *n) {
+    uint64_t started_ms = net_clock_ms();
+    struct netboot_report report = {0};
+    struct netboot_phase phase = {.name = "verify"};
+    struct error *e = NULL;
+    int code;
+    _cleanup_net_config_ struct net_config *c = begin(n, &report, /* need_switch= */ true, &code, &e);
+    if (!c)
+        return finish(n, &report, &phase, started_ms, code, e);
+    bool ok = await_switch(n, &e) &&
+              plan_and_apply(n, c, NET_PLAN_LIVE, NET_APPLY_BEFORE_SWITCH | NET_APPLY_WITH_SWITCH, &report, &phase, &e);
+    if (ok) {
+        _cleanup_free_ char *deaf = ovs_handler_problem(n->ovs);
+        struct net_fault_facts facts = {.vlan = -1, .detail = deaf};
+        if (deaf)
+            net_problems_add(&report.problems, NET_FAULT_STEP_FAILED, &facts);
+        if (!net_store_clear_pending(n->net_dir, &e)) { /* the next boot would roll back once more: harmless */
+            log_warn("%s", error_text(e));
+            error_free(e);
+            e = NULL;
+        }
+    }
+    return finish(n, &report, &phase, started_ms, ok ? NETBOOT_OK : NETBOOT_FAILED, e);
+}
