@@ -1,181 +1,282 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/net_wanted.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
 
-/* PIFs of the host in a fixed order, so that bases come before what lies on them. */
-enum kind { KIND_NIC, KIND_BOND, KIND_VLAN };
+#define FAIL_INVALID(...)                                                                                              \
+    do {                                                                                                               \
+        error_setf(errp, ERR_NET_CONFIG_INVALID, __VA_ARGS__);                                                         \
+        return false;                                                                                                  \
+    } while (0)
 
-struct item {
-    const struct row *pif;
-    const struct row *network;
-    const struct row *bond; /* KIND_BOND */
-    const struct row *vlan; /* KIND_VLAN */
-    enum kind kind;
+struct compiler {
+    struct db *db;
+    const struct uuid *host;
+    struct net_config *config;
 };
 
-static int item_order(const void *x, const void *y) {
-    const struct item *a = x, *b = y;
-    if (a->kind != b->kind)
-        return (int)a->kind - (int)b->kind;
-    return strcmp(row_str(a->network, FIELD_network_bridge), row_str(b->network, FIELD_network_bridge));
-}
-
-static bool is_member(struct db *d, const struct row *pif) {
+static bool is_slave(struct db *d, const struct row *pif) {
     return db_follow(d, pif, FIELD_PIF_bond_slave_of) != NULL;
 }
 
-static const struct row *bond_of(struct db *d, const struct row *pif) {
-    const struct value *bonds = row_value(pif, FIELD_PIF_bond_master_of);
-    return bonds->set.n ? db_get(d, CLASS_Bond, &bonds->set.items[0].ref) : NULL;
+static const struct row *vlan_of(struct db *d, const struct row *pif) {
+    return db_follow(d, pif, FIELD_PIF_VLAN_master_of);
 }
 
-static bool read_item(struct db *d, const struct row *pif, struct item *ret) {
-    struct item item = {.pif = pif, .network = db_follow(d, pif, FIELD_PIF_network)};
-    if (!item.network || !row_bool(pif, FIELD_PIF_managed) || !row_bool(pif, FIELD_PIF_plugged) || is_member(d, pif) ||
-        !net_name_is_valid(row_str(item.network, FIELD_network_bridge)))
-        return false;
-    item.bond = bond_of(d, pif);
-    item.vlan = db_follow(d, pif, FIELD_PIF_VLAN_master_of);
-    item.kind = item.vlan ? KIND_VLAN : item.bond ? KIND_BOND : KIND_NIC;
-    if (item.kind == KIND_NIC && !row_bool(pif, FIELD_PIF_physical))
-        return false;
-    *ret = item;
+static const struct row *bond_of(struct db *d, const struct row *pif) {
+    const struct value *set = row_value(pif, FIELD_PIF_bond_master_of);
+    return set->set.n ? db_get(d, CLASS_Bond, &set->set.items[0].ref) : NULL;
+}
+
+static bool is_set_up(struct db *d, const struct row *pif) {
+    const struct row *network = db_follow(d, pif, FIELD_PIF_network);
+    return network && row_bool(pif, FIELD_PIF_managed) && row_bool(network, FIELD_network_managed) &&
+           !is_slave(d, pif) && (row_bool(pif, FIELD_PIF_plugged) || row_bool(pif, FIELD_PIF_management));
+}
+
+/* Whether a plugged VLAN of this host lies on it. */
+static bool is_needed_below(const struct compiler *c, const struct row *pif) {
+    for (const struct row *v = db_first(c->db, CLASS_PIF); v; v = db_next(c->db, v)) {
+        const struct row *vlan = vlan_of(c->db, v);
+        if (vlan && is_set_up(c->db, v) && uuid_eq(row_ref(vlan, FIELD_VLAN_tagged_PIF), &pif->uuid))
+            return true;
+    }
+    return false;
+}
+
+static int wanted_mtu(struct db *d, const struct row *pif) {
+    const char *text = value_map_str(row_value(pif, FIELD_PIF_other_config), "mtu");
+    const struct row *network = db_follow(d, pif, FIELD_PIF_network);
+    int64_t mtu;
+    if (text && str_parse_int(text, NET_MTU_MIN, NET_MTU_MAX, &mtu))
+        return (int)mtu;
+    mtu = row_int(network, FIELD_network_MTU);
+    if (mtu <= 0)
+        return NET_MTU_DEFAULT;
+    return (int)MIN(mtu, (int64_t)NET_MTU_MAX + 1); /* the check refuses what is beyond */
+}
+
+/* ---- addresses ---- */
+
+static bool set_dns(struct net_bridge *b, const struct row *pif, struct error **errp) {
+    _cleanup_strv_ struct strv parts = {0};
+    strv_split(&parts, row_str(pif, FIELD_PIF_DNS), ',');
+    for (size_t i = 0; i < parts.n; i++) {
+        char *s = parts.items[i];
+        s += strspn(s, " ");
+        s[strcspn(s, " ")] = 0;
+        if (!*s)
+            continue;
+        if (b->n_dns == NET_MAX_DNS)
+            FAIL_INVALID(
+                "interface '%s' has more than %d name servers; leave some out with: xe pif-reconfigure-ip DNS=",
+                row_str(pif, FIELD_PIF_device), NET_MAX_DNS);
+        if (!net_addr_parse(s, &b->dns[b->n_dns]))
+            FAIL_INVALID("interface '%s' has name server '%.60s', which is no IP address; correct it with: xe "
+                         "pif-reconfigure-ip DNS=",
+                         row_str(pif, FIELD_PIF_device), s);
+        b->n_dns++;
+    }
     return true;
 }
 
-static int wanted_mtu(const struct item *item) {
-    int64_t mtu = row_int(item->network, FIELD_network_MTU), own;
-    const char *override = value_map_str(row_value(item->pif, FIELD_PIF_other_config), "mtu");
-    if (override && str_parse_int(override, NET_MTU_MIN, NET_MTU_MAX, &own))
-        mtu = own;
-    return (int)MIN(MAX(mtu, (int64_t)NET_MTU_MIN), (int64_t)NET_MTU_MAX);
-}
-
-static void read_address(const char *text, struct net_addr *ret) {
-    if (!net_addr_parse(text, ret))
-        *ret = (struct net_addr){.family = NET_FAMILY_NONE};
-}
-
-static void read_addresses(const struct row *pif, struct net_bridge *b) {
-    const char *mode = row_str(pif, FIELD_PIF_ip_configuration_mode),
-               *mode6 = row_str(pif, FIELD_PIF_ipv6_configuration_mode);
-    if (str_eq(mode, "DHCP")) {
+static bool set_ip4(struct net_bridge *b, const struct row *pif, struct error **errp) {
+    const char *mode = row_str(pif, FIELD_PIF_ip_configuration_mode), *device = row_str(pif, FIELD_PIF_device);
+    if (str_eq(mode, "DHCP"))
         b->ip4.mode = NET_IP_DHCP;
-    } else if (str_eq(mode, "Static")) {
-        int prefix = net_netmask_to_prefix(row_str(pif, FIELD_PIF_netmask));
-        read_address(row_str(pif, FIELD_PIF_IP), &b->ip4.address);
-        read_address(row_str(pif, FIELD_PIF_gateway), &b->ip4.gateway);
-        if (b->ip4.address.family == NET_FAMILY_IPV4 && prefix >= 0) {
-            b->ip4.mode = NET_IP_STATIC;
-            b->ip4.address.prefix = (uint8_t)prefix;
-        }
-    }
-    const struct value *addresses = row_value(pif, FIELD_PIF_IPv6);
-    if (str_eq(mode6, "DHCP")) {
+    if (!str_eq(mode, "Static"))
+        return true;
+    b->ip4.mode = NET_IP_STATIC;
+    const char *ip = row_str(pif, FIELD_PIF_IP), *mask = row_str(pif, FIELD_PIF_netmask);
+    const char *gateway = row_str(pif, FIELD_PIF_gateway);
+    int prefix = net_netmask_to_prefix(mask);
+    if (!net_addr_parse(ip, &b->ip4.address) || b->ip4.address.family != NET_FAMILY_IPV4 || strchr(ip, '/'))
+        FAIL_INVALID("interface '%s' has '%.60s' as IPv4 address; correct it with: xe pif-reconfigure-ip IP=", device,
+                     ip);
+    if (prefix <= 0)
+        FAIL_INVALID("interface '%s' has '%.60s' as netmask; correct it with: xe pif-reconfigure-ip netmask=", device,
+                     mask);
+    b->ip4.address.prefix = (uint8_t)prefix;
+    if (*gateway && (!net_addr_parse(gateway, &b->ip4.gateway) || strchr(gateway, '/')))
+        FAIL_INVALID("interface '%s' has '%.60s' as gateway; correct it with: xe pif-reconfigure-ip gateway=", device,
+                     gateway);
+    return true;
+}
+
+static bool set_ip6(struct net_bridge *b, const struct row *pif, struct error **errp) {
+    const char *mode = row_str(pif, FIELD_PIF_ipv6_configuration_mode), *device = row_str(pif, FIELD_PIF_device);
+    if (str_eq(mode, "DHCP"))
         b->ip6.mode = NET_IP_DHCP;
-    } else if (str_eq(mode6, "Autoconf")) {
+    else if (str_eq(mode, "Autoconf"))
         b->ip6.mode = NET_IP_AUTOCONF;
-    } else if (str_eq(mode6, "Static") && addresses->set.n) {
-        read_address(value_str(&addresses->set.items[0]), &b->ip6.address);
-        read_address(row_str(pif, FIELD_PIF_ipv6_gateway), &b->ip6.gateway);
-        if (b->ip6.address.family == NET_FAMILY_IPV6)
-            b->ip6.mode = NET_IP_STATIC;
-    }
-    _cleanup_strv_ struct strv dns = {0};
-    strv_split(&dns, row_str(pif, FIELD_PIF_DNS), ',');
-    for (size_t i = 0; i < dns.n && b->n_dns < NET_MAX_DNS; i++)
-        if (net_addr_parse(dns.items[i], &b->dns[b->n_dns]))
-            b->n_dns++;
+    if (!str_eq(mode, "Static"))
+        return true;
+    b->ip6.mode = NET_IP_STATIC;
+    const struct value *set = row_value(pif, FIELD_PIF_IPv6);
+    const char *ip = set->set.n ? value_str(&set->set.items[0]) : "";
+    const char *gateway = row_str(pif, FIELD_PIF_ipv6_gateway);
+    if (!net_addr_parse(ip, &b->ip6.address) || b->ip6.address.family != NET_FAMILY_IPV6)
+        FAIL_INVALID(
+            "interface '%s' has '%.60s' as IPv6 address; correct it with: xe pif-reconfigure-ipv6 IPv6=", device, ip);
+    if (!strchr(ip, '/'))
+        b->ip6.address.prefix = 64;
+    if (*gateway && (!net_addr_parse(gateway, &b->ip6.gateway) || strchr(gateway, '/')))
+        FAIL_INVALID("interface '%s' has '%.60s' as IPv6 gateway; correct it with: xe pif-reconfigure-ipv6 gateway=",
+                     device, gateway);
+    return true;
 }
 
-static int text_order(const void *x, const void *y) {
-    return strcmp(x, y);
+/* ---- bonds ---- */
+
+/* eth2 before eth10: by length, then by text. */
+static int compare_devices(const void *a, const void *b) {
+    const char *x = *(const char *const *)a, *y = *(const char *const *)b;
+    size_t n = strlen(x), m = strlen(y);
+    return n != m ? (n < m ? -1 : 1) : strcmp(x, y);
 }
 
-static void read_bond(struct db *d, const struct item *item, struct net_bridge *b) {
-    const struct value *members = row_value(item->bond, FIELD_Bond_slaves),
-                       *properties = row_value(item->bond, FIELD_Bond_properties);
-    const struct row *primary = db_follow(d, item->bond, FIELD_Bond_primary_slave);
-    for (size_t i = 0; i < members->set.n && b->n_legs < NET_MAX_LEGS; i++) {
-        const struct row *member = db_get(d, CLASS_PIF, &members->set.items[i].ref);
-        if (member && net_name_is_valid(row_str(member, FIELD_PIF_device)))
-            net_bridge_add_leg(b, row_str(member, FIELD_PIF_device));
-    }
-    qsort(b->legs, b->n_legs, sizeof(b->legs[0]), text_order);
-    net_name_set(b->bond.name, row_str(item->pif, FIELD_PIF_device));
-    if (!net_bond_mode_parse(row_str(item->bond, FIELD_Bond_mode), &b->bond.mode))
-        b->bond.mode = NET_BOND_BALANCE_SLB;
-    if (primary)
-        net_name_set(b->bond.primary, row_str(primary, FIELD_PIF_device));
-    const char *time = value_map_str(properties, "lacp-time"), *hash = value_map_str(properties, "hashing_algorithm"),
-               *fallback = value_map_str(properties, "lacp-fallback-ab"),
-               *key = value_map_str(properties, "lacp-aggregation-key");
-    int64_t n;
-    b->bond.lacp_fast = time && str_eq(time, "fast");
-    b->bond.hash_src_mac = hash && str_eq(hash, "src_mac");
-    b->bond.fallback_ab = !fallback || str_eq(fallback, "true");
-    if (key && str_parse_int(key, 0, 65535, &n))
-        b->bond.aggregation_key = (int)n;
+static bool is_truth(const struct value *map, const char *key, const char *text) {
+    const char *s = value_map_str(map, key);
+    return s && str_eq(s, text);
 }
 
-static void add_bridge(struct db *d, struct net_config *c, const struct item *item) {
-    static const enum net_purpose purposes[] = {NET_PURPOSE_NIC, NET_PURPOSE_BOND, NET_PURPOSE_VLAN};
-    const char *name = row_str(item->network, FIELD_network_bridge);
-    char uuid[UUID_TEXT_SIZE];
-    if (net_config_bridge(c, name) || c->n_bridges == NET_MAX_BRIDGES)
-        return;
-    struct net_bridge bridge = {.mtu = wanted_mtu(item)};
-    if (item->kind == KIND_VLAN) {
-        const struct row *base = db_follow(d, item->vlan, FIELD_VLAN_tagged_PIF),
-                         *network = base ? db_follow(d, base, FIELD_PIF_network) : NULL;
-        if (!network || !net_config_bridge(c, row_str(network, FIELD_network_bridge)))
-            return; /* its base is not plugged: there is nothing to lie on */
-        net_name_set(bridge.parent, row_str(network, FIELD_network_bridge));
-        bridge.tag = (int)row_int(item->vlan, FIELD_VLAN_tag);
+static int delay(const struct row *pif, const char *key, int fallback) {
+    const char *text = value_map_str(row_value(pif, FIELD_PIF_other_config), key);
+    int64_t ms;
+    return text && str_parse_int(text, 0, 600000, &ms) ? (int)ms : fallback;
+}
+
+static bool set_bond(const struct compiler *c, struct net_bridge *b, const struct row *pif, const struct row *bond,
+                     struct error **errp) {
+    const struct value *slaves = row_value(bond, FIELD_Bond_slaves),
+                       *properties = row_value(bond, FIELD_Bond_properties);
+    const char *device = row_str(pif, FIELD_PIF_device), *devices[NET_MAX_LEGS];
+    size_t n = 0;
+    if (slaves->set.n > NET_MAX_LEGS)
+        FAIL_INVALID("bond '%s' has %zu legs, more than %d; create it again with fewer", device, slaves->set.n,
+                     NET_MAX_LEGS);
+    for (size_t i = 0; i < slaves->set.n; i++) {
+        const struct row *leg = db_get(c->db, CLASS_PIF, &slaves->set.items[i].ref);
+        if (leg && uuid_eq(row_ref(leg, FIELD_PIF_host), c->host))
+            devices[n++] = row_str(leg, FIELD_PIF_device);
     }
-    struct net_bridge *b = net_config_add_bridge(c, name, purposes[item->kind]);
-    b->mtu = bridge.mtu;
-    b->tag = bridge.tag;
-    memcpy(b->parent, bridge.parent, sizeof(b->parent));
-    if (item->kind == KIND_NIC)
-        net_bridge_add_leg(b, row_str(item->pif, FIELD_PIF_device));
-    else if (item->kind == KIND_BOND)
-        read_bond(d, item, b);
-    read_addresses(item->pif, b);
-    str_copy(b->network_uuid, sizeof(b->network_uuid), uuid_text(&item->network->uuid, uuid));
-    if (row_bool(item->pif, FIELD_PIF_management))
-        net_name_set(c->management, name);
+    qsort(devices, n, sizeof(*devices), compare_devices);
+    for (size_t i = 0; i < n; i++) {
+        if (!net_name_is_valid(devices[i]))
+            FAIL_INVALID("bond '%s' has a leg named '%.40s', which no NIC can be named; run: xe pif-scan", device,
+                         devices[i]);
+        net_bridge_add_leg(b, devices[i]);
+    }
+    if (!net_name_set(b->bond.name, device))
+        FAIL_INVALID(
+            "the bond of network bridge '%s' is named '%.40s', which no interface can be named; create it again",
+            b->name, device);
+    const struct row *primary = db_follow(c->db, bond, FIELD_Bond_primary_slave);
+    if (primary && uuid_eq(row_ref(primary, FIELD_PIF_bond_slave_of), &bond->uuid))
+        (void)!net_name_set(b->bond.primary, row_str(primary, FIELD_PIF_device));
+    if (!net_bond_mode_parse(row_str(bond, FIELD_Bond_mode), &b->bond.mode))
+        FAIL_INVALID("bond '%s' has mode '%.40s', which is not known; set another with: xe bond-set-mode", device,
+                     row_str(bond, FIELD_Bond_mode));
+    b->bond.lacp_fast = is_truth(properties, "lacp-time", "fast");
+    b->bond.fallback_ab = !is_truth(properties, "lacp-fallback-ab", "false");
+    b->bond.hash_src_mac = is_truth(properties, "hashing_algorithm", "src_mac");
+    const char *key = value_map_str(properties, "lacp-aggregation-key");
+    int64_t number;
+    if (key && str_parse_int(key, 0, 65535, &number))
+        b->bond.aggregation_key = (int)number;
+    b->bond.updelay_ms = delay(pif, "bond-updelay", NET_BOND_UPDELAY_MS);
+    b->bond.downdelay_ms = delay(pif, "bond-downdelay", NET_BOND_DOWNDELAY_MS);
+    /* The bond's MAC follows its primary leg, unless someone gave it one of its own. */
+    if (!row_bool(bond, FIELD_Bond_auto_update_mac) && net_mac_parse(row_str(pif, FIELD_PIF_MAC), &b->hwaddr))
+        b->hwaddr_rule = NET_HWADDR_FIXED;
+    return true;
+}
+
+/* ---- bridges ---- */
+
+static bool add_bridge(struct compiler *c, const struct row *pif, struct error **errp) {
+    struct db *d = c->db;
+    const struct row *network = db_follow(d, pif, FIELD_PIF_network), *vlan = vlan_of(d, pif), *bond = bond_of(d, pif);
+    const char *name = row_str(network, FIELD_network_bridge), *device = row_str(pif, FIELD_PIF_device);
+    if (!vlan && !bond && !row_bool(pif, FIELD_PIF_physical))
+        return true; /* tunnels and other kinds are not set up here */
+    if (!net_name_is_valid(name))
+        FAIL_INVALID(
+            "the network of '%s' has bridge name '%.40s', which no interface can be named; create another network",
+            device, name);
+    if (c->config->n_bridges == NET_MAX_BRIDGES)
+        FAIL_INVALID("the host would have more than %d bridges; remove VLANs that nobody uses", NET_MAX_BRIDGES);
+    enum net_purpose purpose = vlan ? NET_PURPOSE_VLAN : bond ? NET_PURPOSE_BOND : NET_PURPOSE_NIC;
+    struct net_bridge *b = net_config_add_bridge(c->config, name, purpose);
+    b->mtu = wanted_mtu(d, pif);
+    uuid_text(&network->uuid, b->network_uuid);
+    if (vlan) {
+        const struct row *base = db_follow(d, vlan, FIELD_VLAN_tagged_PIF);
+        const struct row *below = base ? db_follow(d, base, FIELD_PIF_network) : NULL;
+        if (!below || !net_name_set(b->parent, row_str(below, FIELD_network_bridge)))
+            FAIL_INVALID("VLAN %lld of '%s' has nothing to lie on; destroy it with: xe vlan-destroy",
+                         (long long)row_int(vlan, FIELD_VLAN_tag), device);
+        b->tag = (int)row_int(vlan, FIELD_VLAN_tag);
+    } else if (bond) {
+        if (!set_bond(c, b, pif, bond, errp))
+            return false;
+    } else {
+        if (!net_name_is_valid(device))
+            FAIL_INVALID("a NIC is named '%.40s', which no interface can be named; run: xe pif-scan", device);
+        net_bridge_add_leg(b, device);
+    }
+    if (!set_ip4(b, pif, errp) || !set_ip6(b, pif, errp) || !set_dns(b, pif, errp))
+        return false;
+    if (row_bool(pif, FIELD_PIF_management))
+        str_copy(c->config->management, sizeof(c->config->management), b->name);
+    return true;
+}
+
+static bool add_nic(struct compiler *c, const struct row *pif, struct error **errp) {
+    const char *device = row_str(pif, FIELD_PIF_device);
+    struct net_mac mac = {0};
+    if (!row_bool(pif, FIELD_PIF_physical) || !row_bool(pif, FIELD_PIF_managed))
+        return true;
+    if (!net_name_is_valid(device))
+        FAIL_INVALID("a NIC is named '%.40s', which no interface can be named; run: xe pif-scan", device);
+    if (c->config->n_nics == NET_MAX_NICS)
+        FAIL_INVALID("the host has more than %d NICs; forget some with: xe pif-forget", NET_MAX_NICS);
+    if (*row_str(pif, FIELD_PIF_MAC) && !net_mac_parse(row_str(pif, FIELD_PIF_MAC), &mac))
+        FAIL_INVALID("NIC '%s' has '%.40s' as MAC; run: xe pif-scan", device, row_str(pif, FIELD_PIF_MAC));
+    net_config_add_nic(c->config, device, &mac);
+    return true;
+}
+
+static bool compile(struct compiler *c, struct error **errp) {
+    for (const struct row *pif = db_first(c->db, CLASS_PIF); pif; pif = db_next(c->db, pif)) {
+        if (!uuid_eq(row_ref(pif, FIELD_PIF_host), c->host))
+            continue;
+        if (!add_nic(c, pif, errp))
+            return false;
+        bool is_base = !vlan_of(c->db, pif) && !is_slave(c->db, pif) && db_follow(c->db, pif, FIELD_PIF_network);
+        if ((is_set_up(c->db, pif) || (is_base && is_needed_below(c, pif))) && !add_bridge(c, pif, errp))
+            return false;
+    }
+    const struct net_bridge *m = net_config_management(c->config);
+    if (m)
+        c->config->control_size = MAX(NET_CONTROL_SIZE_MIN, MIN(c->config->control_size, m->mtu));
+    return net_config_validate(c->config, errp);
 }
 
 struct net_config *net_wanted(struct db *d, const struct uuid *host, struct error **errp) {
-    const struct row *h = db_get(d, CLASS_host, host);
-    if (!h) {
-        char ref[REF_TEXT_SIZE];
+    const struct row *row = db_get(d, CLASS_host, host);
+    char ref[REF_TEXT_SIZE];
+    if (!row) {
         error_set(errp, ERR_HANDLE_INVALID, "host", ref_text(host, ref), NULL);
         return NULL;
     }
-    struct net_config *c = net_config_new();
-    const struct value *pifs = row_value(h, FIELD_host_PIFs);
-    _cleanup_free_ struct item *items = xcalloc(MAX(pifs->set.n, (size_t)1), sizeof(*items));
-    size_t n = 0;
-    for (size_t i = 0; i < pifs->set.n; i++) {
-        const struct row *pif = db_get(d, CLASS_PIF, &pifs->set.items[i].ref);
-        struct net_mac mac;
-        if (!pif)
-            continue;
-        if (row_bool(pif, FIELD_PIF_physical) && row_bool(pif, FIELD_PIF_managed) &&
-            net_mac_parse(row_str(pif, FIELD_PIF_MAC), &mac) && net_name_is_valid(row_str(pif, FIELD_PIF_device)) &&
-            !net_config_nic(c, row_str(pif, FIELD_PIF_device)) && c->n_nics < NET_MAX_NICS)
-            net_config_add_nic(c, row_str(pif, FIELD_PIF_device), &mac);
-        if (read_item(d, pif, &items[n]))
-            n++;
+    struct compiler c = {.db = d, .host = host, .config = net_config_new()};
+    net_config_set_host_name(c.config, row_str(row, FIELD_host_name_label));
+    if (!compile(&c, errp)) {
+        net_config_free(c.config);
+        return NULL;
     }
-    qsort(items, n, sizeof(*items), item_order);
-    for (size_t i = 0; i < n; i++)
-        add_bridge(d, c, &items[i]);
-    return c;
+    return c.config;
 }
