@@ -4,7 +4,6 @@
 #include <crypt.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -12,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 
 #include "base/fs.h"
 #include "base/str.h"
@@ -95,6 +95,26 @@ static bool layer_mount(const struct node *node, const char *base, const char *d
     return do_mount("tmpfs", disk, "tmpfs", 0, "mode=755,size=64m", errp);
 }
 
+/* The machine may run a Muster or a switch itself; a fresh host has none of it. An opaque folder hides the one below.
+ */
+static bool forget_machine(const char *upper, struct error **errp) {
+    static const struct {
+        const char *path;
+        mode_t mode;
+    } folders[] = {{"/etc", 0755},     {"/etc/openvswitch", 0755}, {"/etc/muster-lab", 0755}, {"/root", 0700},
+                   {"/var", 0755},     {"/var/lib", 0755},         {"/var/lib/muster", 0755}, {"/var/lib/xcp", 0755},
+                   {"/var/log", 0755}, {"/var/tmp", 01777}};
+    for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+        _cleanup_free_ char *path = strf("%s%s", upper, folders[i].path);
+        bool parent =
+            str_eq(folders[i].path, "/etc") || str_eq(folders[i].path, "/var") || str_eq(folders[i].path, "/var/lib");
+        if ((mkdir(path, folders[i].mode) < 0 && errno != EEXIST) || chmod(path, folders[i].mode) < 0 ||
+            (!parent && setxattr(path, "trusted.overlay.opaque", "y", 1, 0) < 0))
+            return fail(errp, -errno, "prepare", path);
+    }
+    return true;
+}
+
 bool root_enter(const struct lab *lab, const struct node *node, const char *device, struct error **errp) {
     static const char *const foreign[] = {"/usr", "/etc", "/var", "/opt", "/home", "/root", "/srv"};
     _cleanup_free_ char *base = lab_path(lab, "mnt");
@@ -107,11 +127,15 @@ bool root_enter(const struct lab *lab, const struct node *node, const char *devi
         return fail(errp, -errno, "make private", "/");
     if (!do_mount("tmpfs", base, "tmpfs", 0, "mode=755,size=64k", errp) || !layer_mount(node, base, device, errp))
         return false;
+    _cleanup_free_ char *mark = strf("%s%s", upper, ROOT_FIRST_BOOT_MARK);
+    bool first = !fs_exists(mark); /* written last, so an interrupted first start is done again */
     int r = fs_mkdirs(upper, 0755);
     if (r == 0)
         r = fs_mkdirs(work, 0700);
     if (r < 0)
         return fail(errp, r, "make", upper);
+    if (first && !forget_machine(upper, errp))
+        return false;
     if (!do_mount("overlay", root, "overlay", 0, options, errp))
         return false;
     if (!do_mount("proc", proc, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, errp) ||
@@ -177,22 +201,6 @@ bool root_programs(const struct lab *lab, struct error **errp) {
 
 /* ---- first start ---- */
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-    (void)st;
-    (void)type;
-    return ftw->level == 0 ? 0 : remove(path);
-}
-
-/* The machine may run these itself; a fresh host has none of it. */
-static void forget_machine(void) {
-    static const char *const folders[] = {
-        "/var/lib/muster", "/var/lib/xcp", "/etc/openvswitch", "/var/lib/openvswitch", "/var/log", "/var/tmp", "/root"};
-    for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
-        nftw(folders[i], remove_one, 16, FTW_DEPTH | FTW_PHYS); /* files of an overlay may show another device */
-    (void)!fs_mkdirs("/var/log/openvswitch", 0755);
-    (void)!fs_mkdirs("/etc/openvswitch", 0755);
-}
-
 static bool set_password(const char *password, struct error **errp) {
     _cleanup_buf_ struct buf old = BUF_INIT, fresh = BUF_INIT;
     _cleanup_strv_ struct strv lines = {0};
@@ -251,7 +259,6 @@ bool root_first_boot(const struct lab *lab, const struct node *node, struct erro
     if (fs_exists(ROOT_FIRST_BOOT_MARK))
         return true;
     if (node->kind == NODE_HOST) {
-        forget_machine();
         copy_pam();
         if (!set_password(lab->password, errp) || !write_machine_id(errp))
             return false;
@@ -264,6 +271,8 @@ bool root_first_boot(const struct lab *lab, const struct node *node, struct erro
         r = fs_write_atomic(ROOT_FIRST_BOOT_MARK, name, strlen(name), 0644);
     if (r < 0)
         return fail(errp, r, "write", ROOT_FIRST_BOOT_MARK);
-    sync();
+    _cleanup_close_ int top = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (top < 0 || syncfs(top) < 0) /* this disk only: a sync of the machine can take long */
+        return fail(errp, -errno, "sync", "/");
     return true;
 }

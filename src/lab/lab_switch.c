@@ -78,7 +78,7 @@ static bool apply_ports(const struct lab *lab, unsigned sw, struct error **errp)
             topology_port(h, &h->nics[k], port);
             const struct port_fault *p = faults_find(&lab->faults, port);
             if (p && p->trunks[0])
-                buf_addf(&script, " -- set port %s trunks=%s", port, p->trunks);
+                buf_addf(&script, " -- --if-exists set port %s trunks=%s", port, p->trunks);
             else
                 buf_addf(&script, " -- --if-exists clear port %s trunks", port);
             buf_addf(&links, "link set %s %s\n", port, p && p->down ? "down" : "up");
@@ -94,28 +94,31 @@ static bool apply_ports(const struct lab *lab, unsigned sw, struct error **errp)
     return LAB_RUN(NULL, errp, "/bin/sh", "-c", command) && lab_run(ns, batch, buf_str(&links), NULL, errp);
 }
 
-/* Ports that keep silent about themselves; lldpd takes its orders over its own socket. */
+/* Ports that keep silent about themselves. lldpcli drops its privileges before it looks for its socket, so it has to
+ * run inside the switch. */
 static bool apply_lldp(const struct lab *lab, unsigned sw, struct error **errp) {
-    char root[64];
-    if (!switch_root(lab, sw, root, errp))
-        return false;
-    _cleanup_free_ char *socket_path = strf("%s/lldpd/lldpd.socket", root);
-    for (unsigned i = 0; i < lab->faults.n_ports; i++) {
-        const struct port_fault *p = &lab->faults.ports[i];
-        _cleanup_free_ char *port = xstrdup(p->port);
-        char *dash = strchr(port, '-');
-        if (!dash)
-            continue;
-        *dash = '\0';
-        const struct topo_host *h = topology_host(&lab->topo, port);
-        const struct topo_nic *n = h ? topology_nic(h, dash + 1) : NULL;
-        if (!n || n->sw != sw)
-            continue;
-        if (!LAB_RUN(NULL, errp, "lldpcli", "-u", socket_path, "configure", "ports", p->port, "lldp", "status",
-                     p->lldp_off ? "disabled" : "rx-and-tx"))
-            return false;
+    _cleanup_buf_ struct buf script = BUF_INIT;
+    for (unsigned i = 0; i < lab->topo.n_hosts; i++) {
+        const struct topo_host *h = &lab->topo.hosts[i];
+        for (unsigned k = 0; k < h->n_nics; k++) {
+            char port[TOPO_PORT_SIZE];
+            const struct port_fault *p = faults_find(&lab->faults, topology_port(h, &h->nics[k], port));
+            if (p && h->nics[k].sw == sw)
+                buf_addf(&script, "configure ports %s lldp status %s\n", port, p->lldp_off ? "disabled" : "rx-and-tx");
+        }
     }
-    return true;
+    if (script.size == 0)
+        return true;
+    _cleanup_buf_ struct buf command = BUF_INIT;
+    buf_addf(&command, "printf '%%s' '%s' | lldpcli >/dev/null", buf_str(&script));
+    const char *const argv[] = {"sh", "-c", buf_str(&command), NULL};
+    struct ns_command c = {.argv = argv, .fds = {-1, -1, -1}};
+    if (!node_init(lab, topo_switch_names[sw], &c.init, errp))
+        return false;
+    int code = ns_exec(lab, &c, errp);
+    if (code > 0)
+        error_setf(errp, LAB_ERROR, "lldpcli on %s ended with %d.", topo_switch_names[sw], code);
+    return code == 0;
 }
 
 bool switch_apply(const struct lab *lab, struct error **errp) {
@@ -134,4 +137,33 @@ bool switch_add_port(const struct lab *lab, unsigned sw, const char *port, struc
 
 bool switch_del_port(const struct lab *lab, unsigned sw, const char *port, struct error **errp) {
     return SWITCH_RUN(lab, sw, errp, "ovs-vsctl", "--timeout=20", "--if-exists", "del-port", SWITCH_BRIDGE, port);
+}
+
+bool switch_aggregate(const struct lab *lab, unsigned sw, const char *host, const char *const *ports, unsigned n_ports,
+                      bool on, struct error **errp) {
+    _cleanup_free_ char *lag = strf("lag-%s", host);
+    _cleanup_buf_ struct buf command = BUF_INIT;
+    char root[64];
+    if (n_ports < 2) {
+        error_setf(errp, LAB_ERROR, "An aggregate needs two NICs or more.");
+        return false;
+    }
+    if (!switch_root(lab, sw, root, errp))
+        return false;
+    buf_addf(&command, "exec ovs-vsctl --db=unix:%s/openvswitch/db.sock --timeout=20 -- --if-exists del-port br0 %s",
+             root, lag);
+    for (unsigned i = 0; i < n_ports; i++)
+        buf_addf(&command, " -- --if-exists del-port br0 %s", ports[i]);
+    if (on) {
+        buf_addf(&command, " -- add-bond br0 %s", lag);
+        for (unsigned i = 0; i < n_ports; i++)
+            buf_addf(&command, " %s", ports[i]);
+        buf_add_str(&command, " bond_mode=balance-tcp lacp=active other_config:lacp-time=fast");
+    }
+    for (unsigned i = 0; i < n_ports; i++) {
+        if (!on)
+            buf_addf(&command, " -- add-port br0 %s", ports[i]);
+        buf_addf(&command, " -- set interface %s mtu_request=9216", ports[i]);
+    }
+    return LAB_RUN(NULL, errp, "/bin/sh", "-c", buf_str(&command));
 }

@@ -34,6 +34,30 @@ const struct verb lab_verbs[] = {
     {"power-off", "HOST...", "Switch hosts off in an orderly way", NULL, verb_power_off},
     {"wait-ready", "[HOST...] [--timeout SECONDS]", "Wait until the daemons of hosts (default: all) say ready", NULL,
      verb_wait_ready},
+    {"link", "HOST NIC up|down [--host-end]", "Plug or unplug a cable at the switch, or set the host's NIC", NULL,
+     verb_link},
+    {"port-mtu", "HOST NIC SIZE|clear [--direction to-host|from-host|both]",
+     "Limit the size of frames at a switch port, without a word to anybody",
+     "SIZE is what an operator says of a port (1500): an untagged frame may be 14 bytes longer, a tagged one 18.",
+     verb_port_mtu},
+    {"port-drop", "HOST NIC to-host|from-host|both|clear", "Lose every frame at a switch port while its link stays up",
+     NULL, verb_port_drop},
+    {"trunk", "HOST NIC all|LIST", "Choose the VLANs of a switch port, such as 0,101,102 (0: untagged)", NULL,
+     verb_trunk},
+    {"isl", "up|down", "The link between the two switches", NULL, verb_isl},
+    {"isl-mtu", "SIZE|clear", "Limit the size of frames on the link between the switches", NULL, verb_isl_mtu},
+    {"fabric-mtu", "SIZE|clear", "Limit the size of frames at every switch port", NULL, verb_fabric_mtu},
+    {"lacp", "HOST on|off|silent|speak [--nics eth0,eth1]", "Aggregate switch ports of a host with LACP, or silence it",
+     "Only for NICs on the same switch (topology 'lacp', or 'nic move' first): two switches do not aggregate "
+     "together.\n"
+     "silent: the switch sends no LACP frames on these ports; speak: it does again.",
+     verb_lacp},
+    {"lldp", "HOST NIC on|off", "Whether a switch port says its name", NULL, verb_lldp},
+    {"faults", "", "List the faults of switches and cables", NULL, verb_faults},
+    {"heal", "", "Take all faults of switches and cables away", NULL, verb_heal},
+    {"nic", "add|remove|replace|move HOST NIC [swA|swB]", "Plug in, take out, replace (new MAC) or move a NIC", NULL,
+     verb_nic},
+    {"fdb", "[swA|swB]", "What the switches learned: MAC addresses and their ports", NULL, verb_fdb},
 };
 const unsigned lab_n_verbs = ARRAY_SIZE(lab_verbs);
 
