@@ -51,8 +51,8 @@ enum net_checkpoint_action net_checkpoint_arm(struct net_checkpoint *c, uint64_t
 /* Straight to the way back: a change that a crash left behind. Only from IDLE. Answers NET_ACTION_RETURN. */
 enum net_checkpoint_action net_checkpoint_resume(struct net_checkpoint *c, uint64_t now_ms, const char *why);
 /*
- * The action last asked for ended; `problem` NULL when it succeeded. An answer of a kind that the present state does not
- * wait for (a proof that comes after the deadline) is ignored: NET_ACTION_NONE.
+ * The action last asked for ended; `problem` NULL when it succeeded. An answer of a kind that the present state does
+ * not wait for (a proof that comes after the deadline) is ignored: NET_ACTION_NONE.
  */
 enum net_checkpoint_action net_checkpoint_result(struct net_checkpoint *c, uint64_t now_ms,
                                                  enum net_checkpoint_action action, const char *problem);

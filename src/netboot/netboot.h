@@ -38,6 +38,7 @@ struct netboot {
 
 /* Opens kernel and switch. `need_switch`: its absence is an error. */
 bool netboot_open(struct netboot *n, bool need_switch, struct error **errp) _warn_unused_;
+struct net_observe_from netboot_observe_from(const struct netboot *n);
 struct net_observed *netboot_observe(struct netboot *n, struct error **errp) _warn_unused_;
 
 /* What one phase did, for the report. */

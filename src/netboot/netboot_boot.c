@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "net/net_apply_os.h"
+#include "net/net_converge.h"
 
 #define GARP_COUNT 2 /* announcements per address at boot: switches have not seen our MACs elsewhere since the cut */
 
@@ -42,23 +43,6 @@ static void log_problems(const struct net_problems *ps) {
         _cleanup_free_ char *line = net_problem_line(&ps->items[i]);
         log_warn("%s%s", line, ps->items[i].healed ? " (healed)" : "");
     }
-}
-
-/* Moves the problems of `from` behind those of `to`, leaving out what `to` has already. */
-static void take_problems(struct net_problems *to, struct net_problems *from) {
-    for (size_t i = 0; i < from->n; i++) {
-        struct net_problem *p = &from->items[i];
-        bool known = false;
-        for (size_t j = 0; j < to->n; j++)
-            known = known || (to->items[j].code == p->code && str_eq(to->items[j].nic, p->nic) &&
-                              str_eq(to->items[j].bridge, p->bridge));
-        if (known)
-            continue;
-        to->items = xrealloc_array(to->items, to->n + 1, sizeof *to->items);
-        to->items[to->n++] = *p;
-        *p = (struct net_problem){0};
-    }
-    net_problems_done(from);
 }
 
 /*
@@ -116,13 +100,6 @@ static struct net_config *begin(struct netboot *n, struct netboot_report *report
 /* Plans from what is now and performs it. */
 static bool plan_and_apply(struct netboot *n, const struct net_config *c, enum net_plan_mode mode, unsigned phases,
                            struct netboot_report *report, struct netboot_phase *phase, struct error **errp) {
-    _cleanup_net_observed_ struct net_observed *is = netboot_observe(n, errp);
-    if (!is)
-        return false;
-    _cleanup_net_plan_ struct net_plan plan = {0};
-    struct net_plan_options options = {.mode = mode};
-    if (!net_plan_compute(c, is, &options, &plan, errp))
-        return false;
     struct progress progress = {.netboot = n, .phase = phase};
     struct net_apply_hooks hooks = {.dhcp_start = hook_dhcp_start,
                                     .dhcp_stop = hook_dhcp_stop,
@@ -135,11 +112,12 @@ static bool plan_and_apply(struct netboot *n, const struct net_config *c, enum n
                                 .host_name = c->host_name,
                                 .hooks = &hooks,
                                 .garp_max = GARP_COUNT};
-    struct net_apply_result result;
-    bool ok = net_apply(&env, &plan, phases, &result, errp);
-    take_problems(&report->problems, &plan.problems);
-    take_problems(&report->problems, &result.problems);
-    net_apply_result_done(&result);
+    struct net_observe_from from = netboot_observe_from(n);
+    struct net_converge how = {.env = &env, .from = &from, .mode = mode, .phases = phases};
+    struct net_converged result;
+    bool ok = net_converge(&how, c, &result, errp);
+    net_problems_merge(&report->problems, &result.problems);
+    net_converged_done(&result);
     return ok;
 }
 

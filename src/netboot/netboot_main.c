@@ -59,9 +59,13 @@ bool netboot_open(struct netboot *n, bool need_switch, struct error **errp) {
     return false;
 }
 
-struct net_observed *netboot_observe(struct netboot *n, struct error **errp) {
-    struct net_observe_from from = {
+struct net_observe_from netboot_observe_from(const struct netboot *n) {
+    return (struct net_observe_from){
         .link = n->link, .ovs = n->ovs, .lease_dir = n->net_dir, .run_dir = n->run_dir, .resolv_conf = n->resolv_conf};
+}
+
+struct net_observed *netboot_observe(struct netboot *n, struct error **errp) {
+    struct net_observe_from from = netboot_observe_from(n);
     return net_observe(&from, errp);
 }
 

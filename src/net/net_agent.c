@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/net_agent.h"
+
+#include "base/str.h"
+#include "link/link_monitor.h"
+#include "net/net_agent_job.h"
+#include "net/net_checkpoint.h"
+
+#include <assert.h>
+
+#define CHECKPOINT_MS 60000
+#define SETTLE_MS 200
+#define RETRY_MS 5000      /* between two tries of the way back, or of a look that failed */
+#define HEAL_MAX_MS 60000  /* longest pause between two repairs of the same thing */
+#define HEAL_CALM_MS 30000 /* a repair that held this long was a good one */
+#define JOB_KEY "net"
+
+struct net_agent {
+    struct loop *loop;
+    struct worker *worker;
+    struct link *link;
+    struct ovs *ovs;
+    char *net_dir, *run_dir, *resolv_conf, *netboot_path;
+    uint64_t checkpoint_ms, settle_ms;
+    unsigned garp_max;
+    const struct net_agent_owner *owner;
+    struct link_monitor *monitor;
+
+    struct net_config *good;   /* last known good; NULL none */
+    struct net_config *wanted; /* newest that is wanted and not taken up yet; NULL none */
+    struct net_config *latest; /* newest that was ever wanted, for another try; NULL none */
+    bool try_again;            /* the host could not be looked at: take up `latest` with the next look */
+    struct net_config *target; /* being tried; NULL none */
+    struct net_config *way_back;
+    struct net_refusal refusal; /* what was taken back last */
+    bool good_changed;          /* its host's own members are not on disk yet */
+
+    struct net_checkpoint checkpoint;
+    struct loop_source *deadline; /* of the checkpoint, or its retry */
+    uint64_t token;               /* of the question that is out; 0 none */
+    uint64_t last_token;
+    bool touches_management;
+    struct net_job *job; /* running; NULL none */
+
+    struct loop_source *look_timer;
+    uint64_t heal_pause_ms, healed_ms;
+
+    enum net_outcome outcome;
+    char hash[NET_HASH_TEXT_SIZE];
+    char *sentence;
+    struct net_observed *observed;
+    struct net_problems problems;
+    struct net_fact *facts;
+    size_t n_facts;
+};
+
+static void consider(struct net_agent *a);
+static void act(struct net_agent *a, enum net_checkpoint_action action);
+
+const char *net_outcome_text(enum net_outcome o) {
+    static const char *const texts[] = {"none", "pending", "applied", "rolled_back", "failed"};
+    return texts[o];
+}
+
+static uint64_t now(struct net_agent *a) {
+    return loop_now_ms(a->loop);
+}
+
+/* ---- what is known and told ---- */
+
+static void add_nic_fact(struct net_agent *a, const struct net_nic *nic) {
+    const struct net_obs_link *l = net_observed_link_by_mac(a->observed, &nic->mac);
+    if (!l)
+        l = net_observed_link(a->observed, nic->name);
+    struct net_fact *f = &a->facts[a->n_facts++];
+    *f = (struct net_fact){.is_nic = true, .mac = nic->mac};
+    (void)net_name_set(f->name, l ? l->name : nic->name);
+    if (l) {
+        f->attached = l->up;
+        f->carrier = l->up && l->carrier;
+        f->mtu = l->mtu;
+        f->mac = net_mac_is_zero(&l->permanent_mac) ? l->mac : l->permanent_mac;
+    }
+}
+
+static void add_bridge_fact(struct net_agent *a, const struct net_config *c, const struct net_bridge *b) {
+    const struct net_obs_link *l = net_observed_link(a->observed, b->name);
+    struct net_fact *f = &a->facts[a->n_facts++];
+    *f = (struct net_fact){0};
+    (void)net_name_set(f->name, b->name);
+    if (!l)
+        return;
+    f->attached = l->up;
+    f->mtu = l->mtu;
+    f->mac = l->mac;
+    const struct net_bridge *base = net_config_base(c, b);
+    for (unsigned i = 0; base && i < base->n_legs; i++)
+        for (size_t j = 0; j < c->n_nics; j++)
+            f->carrier = f->carrier || (str_eq(c->nics[j].name, base->legs[i]) && a->facts[j].carrier);
+}
+
+static void refresh_facts(struct net_agent *a) {
+    const struct net_config *c = a->good;
+    free(a->facts);
+    a->facts = NULL;
+    a->n_facts = 0;
+    if (!c || !a->observed)
+        return;
+    a->facts = xcalloc(c->n_nics + c->n_bridges + 1, sizeof *a->facts);
+    for (unsigned i = 0; i < c->n_nics; i++)
+        add_nic_fact(a, &c->nics[i]);
+    for (unsigned i = 0; i < c->n_bridges; i++)
+        add_bridge_fact(a, c, &c->bridges[i]);
+}
+
+void net_agent_state(const struct net_agent *a, struct net_agent_state *ret) {
+    *ret = (struct net_agent_state){.outcome = a->outcome,
+                                    .sentence = str_or_empty(a->sentence),
+                                    .good = a->good,
+                                    .observed = a->observed,
+                                    .facts = a->facts,
+                                    .n_facts = a->n_facts,
+                                    .problems = &a->problems};
+    (void)str_copy(ret->hash, sizeof ret->hash, a->hash);
+}
+
+static void publish(struct net_agent *a) {
+    struct net_agent_state s;
+    refresh_facts(a);
+    net_agent_state(a, &s);
+    if (a->owner->publish)
+        a->owner->publish(a, &s, a->owner->userdata);
+}
+
+static void set_outcome(struct net_agent *a, enum net_outcome outcome, const char *hash, const char *sentence) {
+    char *text = xstrdup(str_or_empty(sentence)); /* may be the present one */
+    free(a->sentence);
+    a->sentence = text;
+    a->outcome = outcome;
+    (void)str_copy(a->hash, sizeof a->hash, hash);
+    publish(a);
+}
+
+/* Takes what a job saw. */
+static void take_result(struct net_agent *a, struct net_job *j) {
+    if (!j->result.observed)
+        return;
+    net_observed_free(a->observed);
+    a->observed = TAKE(j->result.observed);
+    net_problems_done(&a->problems);
+    a->problems = j->result.problems;
+    j->result.problems = (struct net_problems){0};
+}
+
+bool net_agent_is_busy(const struct net_agent *a) {
+    return a->job || a->checkpoint.sm.state != NET_CHECKPOINT_IDLE;
+}
+
+/* ---- jobs ---- */
+
+static void on_job_done(void *data);
+
+static void submit(struct net_agent *a, struct net_job *j) {
+    assert(!a->job);
+    j->link = a->link;
+    j->ovs = a->ovs;
+    j->net_dir = a->net_dir;
+    j->run_dir = a->run_dir;
+    j->resolv_conf = a->resolv_conf;
+    j->netboot_path = a->netboot_path;
+    j->garp_max = a->garp_max;
+    a->job = j;
+    worker_submit(a->worker, JOB_KEY, net_job_run, on_job_done, j);
+}
+
+static void look_in(struct net_agent *a, uint64_t delay_ms) {
+    if (!loop_timer_armed(a->look_timer))
+        loop_timer_set(a->look_timer, delay_ms);
+}
+
+/* A look at what is, against what should be: the target when one is to be tried, else last known good. */
+static void look(struct net_agent *a) {
+    const struct net_config *c = a->target ? a->target : a->good;
+    if (!c || net_agent_is_busy(a))
+        return;
+    loop_timer_set(a->look_timer, LOOP_NEVER);
+    submit(a, net_job_new(NET_JOB_LOOK, a, net_config_copy(c)));
+}
+
+static void on_look_timer(struct loop_source *s, void *userdata) {
+    struct net_agent *a = userdata;
+    if (net_agent_is_busy(a))
+        return; /* what runs ends with a look of its own */
+    if (a->try_again && a->latest && !a->wanted)
+        a->wanted = net_config_copy(a->latest);
+    a->try_again = false;
+    consider(a);
+    look(a);
+}
+
+static void on_kernel_event(unsigned events, void *userdata) {
+    struct net_agent *a = userdata;
+    look_in(a, a->settle_ms);
+}
+
+static void fail_target(struct net_agent *a, const char *sentence) {
+    char hash[NET_HASH_TEXT_SIZE];
+    net_config_hash(a->target, hash);
+    net_config_free(TAKE(a->target));
+    set_outcome(a, NET_OUTCOME_FAILED, hash, sentence);
+    consider(a);
+}
+
+/* Someone changed by hand what is proven: back to it, without a checkpoint. The same thing again and again waits
+ * longer. */
+static void heal(struct net_agent *a) {
+    uint64_t since = a->healed_ms ? now(a) - a->healed_ms : UINT64_MAX;
+    if (since > HEAL_CALM_MS)
+        a->heal_pause_ms = 0;
+    if (since < a->heal_pause_ms) {
+        look_in(a, a->heal_pause_ms - since);
+        return;
+    }
+    a->heal_pause_ms = MIN(MAX(a->heal_pause_ms * 2, (uint64_t)1000), (uint64_t)HEAL_MAX_MS);
+    a->healed_ms = now(a);
+    submit(a, net_job_new(NET_JOB_APPLY, a, net_config_copy(a->good)));
+}
+
+static void looked_at_target(struct net_agent *a, struct net_job *j) {
+    char hash[NET_HASH_TEXT_SIZE], good_hash[NET_HASH_TEXT_SIZE] = "";
+    if (j->error) {
+        if (!error_is(j->error, ERR_NET_CONFIG_INVALID)) { /* the switch is not there, say: nothing of the intent's */
+            a->try_again = true;
+            look_in(a, RETRY_MS);
+        }
+        fail_target(a, error_text(j->error));
+        return;
+    }
+    net_config_hash(a->target, hash);
+    if (a->good)
+        net_config_hash(a->good, good_hash);
+    a->touches_management = j->result.touches_management;
+    bool ask_pool = a->touches_management && a->owner->confirm;
+    set_outcome(a, NET_OUTCOME_PENDING, hash, "");
+    loop_timer_set(a->deadline, a->checkpoint_ms);
+    act(a, net_checkpoint_arm(&a->checkpoint, now(a), a->checkpoint_ms, ask_pool));
+}
+
+static void looked_at_good(struct net_agent *a, struct net_job *j) {
+    if (j->error) { /* the switch is not there, say: nothing to heal with */
+        look_in(a, RETRY_MS);
+        publish(a);
+    } else if (j->result.n_steps)
+        heal(a);
+    else {
+        if (a->good_changed) {
+            submit(a, net_job_new(NET_JOB_COMMIT, a, net_config_copy(a->good)));
+            return;
+        }
+        publish(a);
+    }
+}
+
+/* The end of a job that belongs to no change. */
+static void repaired(struct net_agent *a, struct net_job *j) {
+    if (j->kind == NET_JOB_COMMIT) {
+        if (!j->error) {
+            net_config_free(a->good);
+            a->good = TAKE(j->target);
+            a->good_changed = false;
+        }
+        publish(a);
+        return;
+    }
+    if (j->error)
+        look_in(a, RETRY_MS);
+    else
+        look_in(a, a->settle_ms); /* does it hold? */
+    publish(a);
+}
+
+static void on_job_done(void *data) {
+    struct net_job *j = data;
+    struct net_agent *a = j->agent;
+    a->job = NULL;
+    /* The problems of a plan that is only tried are not the host's yet. */
+    if (!(j->kind == NET_JOB_LOOK && a->target) && j->kind != NET_JOB_COMMIT)
+        take_result(a, j);
+    const char *problem = j->error ? error_text(j->error) : NULL;
+    if (j->kind == NET_JOB_LOOK) {
+        if (a->target)
+            looked_at_target(a, j);
+        else
+            looked_at_good(a, j);
+    } else if (a->checkpoint.sm.state == NET_CHECKPOINT_IDLE)
+        repaired(a, j);
+    else {
+        enum net_checkpoint_action what = j->kind == NET_JOB_APPLY    ? NET_ACTION_APPLY
+                                          : j->kind == NET_JOB_COMMIT ? NET_ACTION_COMMIT
+                                                                      : NET_ACTION_RETURN;
+        if (what == NET_ACTION_COMMIT && !problem) { /* carries its new generation */
+            net_config_free(a->target);
+            a->target = TAKE(j->target);
+        }
+        act(a, net_checkpoint_result(&a->checkpoint, now(a), what, problem));
+    }
+    net_job_free(j);
+    consider(a);
+}
+
+/* ---- the change ---- */
+
+static void ask_proof(struct net_agent *a) {
+    a->token = ++a->last_token;
+    if (a->owner->prove)
+        a->owner->prove(a, a->token, a->target, a->touches_management, a->owner->userdata);
+    else
+        net_agent_proved(a, a->token, NULL);
+}
+
+static void ask_pool(struct net_agent *a) {
+    char hash[NET_HASH_TEXT_SIZE];
+    net_config_hash(a->target, hash);
+    a->token = ++a->last_token;
+    a->owner->confirm(a, a->token, hash, a->owner->userdata);
+}
+
+static void start_apply(struct net_agent *a) {
+    struct net_job *j = net_job_new(NET_JOB_APPLY, a, net_config_copy(a->target));
+    if (a->good) {
+        net_config_free(a->way_back);
+        a->way_back = net_config_copy(a->good);
+        j->previous = net_config_copy(a->good);
+        j->deadline = (loop_wall_ms(a->loop) + (int64_t)a->checkpoint_ms) / 1000;
+    }
+    submit(a, j);
+}
+
+static void start_return(struct net_agent *a) {
+    a->token = 0;
+    loop_timer_set(a->deadline, LOOP_NEVER);
+    if (a->target) {
+        net_config_hash(a->target, a->refusal.hash);
+        (void)str_copy(a->refusal.sentence, sizeof a->refusal.sentence, str_or_empty(a->checkpoint.why));
+    }
+    if (!a->way_back) { /* the first network this host is given: there is nothing before it */
+        act(a, net_checkpoint_result(&a->checkpoint, now(a), NET_ACTION_RETURN, NULL));
+        return;
+    }
+    struct net_job *j = net_job_new(NET_JOB_RETURN, a, net_config_copy(a->way_back));
+    j->refusal = a->refusal;
+    submit(a, j);
+}
+
+static void finish(struct net_agent *a, bool committed) {
+    loop_timer_set(a->deadline, LOOP_NEVER);
+    a->token = 0;
+    if (committed) {
+        net_config_free(a->good);
+        a->good = TAKE(a->target);
+        a->good_changed = false;
+        a->refusal = (struct net_refusal){0};
+        char hash[NET_HASH_TEXT_SIZE];
+        net_config_hash(a->good, hash);
+        set_outcome(a, NET_OUTCOME_APPLIED, hash, "");
+    } else {
+        net_config_free(TAKE(a->target));
+        set_outcome(a, NET_OUTCOME_ROLLED_BACK, a->refusal.hash, a->refusal.sentence);
+    }
+    net_config_free(TAKE(a->way_back));
+    look_in(a, a->settle_ms);
+}
+
+static void act(struct net_agent *a, enum net_checkpoint_action action) {
+    switch (action) {
+    case NET_ACTION_NONE:
+        return;
+    case NET_ACTION_APPLY:
+        start_apply(a);
+        return;
+    case NET_ACTION_PROVE:
+        ask_proof(a);
+        return;
+    case NET_ACTION_CONFIRM:
+        ask_pool(a);
+        return;
+    case NET_ACTION_COMMIT:
+        a->token = 0;
+        submit(a, net_job_new(NET_JOB_COMMIT, a, net_config_copy(a->target)));
+        return;
+    case NET_ACTION_RETURN:
+        start_return(a);
+        return;
+    case NET_ACTION_DONE:
+    case NET_ACTION_RETURNED:
+        finish(a, action == NET_ACTION_DONE);
+        return;
+    case NET_ACTION_RETRY:
+        set_outcome(a, NET_OUTCOME_FAILED, a->refusal.hash, a->checkpoint.sm.reason);
+        loop_timer_set(a->deadline, RETRY_MS);
+        return;
+    }
+}
+
+static void on_deadline(struct loop_source *s, void *userdata) {
+    struct net_agent *a = userdata;
+    act(a, net_checkpoint_tick(&a->checkpoint, now(a)));
+    consider(a);
+}
+
+void net_agent_proved(struct net_agent *a, uint64_t token, const char *problem) {
+    if (!token || token != a->token)
+        return; /* too late, or of another change */
+    act(a, net_checkpoint_result(&a->checkpoint, now(a), NET_ACTION_PROVE, problem));
+    consider(a);
+}
+
+void net_agent_confirmed(struct net_agent *a, uint64_t token, const char *problem) {
+    if (!token || token != a->token)
+        return;
+    act(a, net_checkpoint_result(&a->checkpoint, now(a), NET_ACTION_CONFIRM, problem));
+    consider(a);
+}
+
+/* Takes up what is wanted, when nothing else runs. */
+static void consider(struct net_agent *a) {
+    if (net_agent_is_busy(a) || a->target || !a->wanted)
+        return;
+    char hash[NET_HASH_TEXT_SIZE], good_hash[NET_HASH_TEXT_SIZE] = "";
+    struct net_config *c = TAKE(a->wanted);
+    net_config_hash(c, hash);
+    if (a->good)
+        net_config_hash(a->good, good_hash);
+    if (str_eq(hash, good_hash)) {
+        net_config_free(c);
+        if (a->outcome != NET_OUTCOME_APPLIED || !str_eq(a->hash, hash))
+            set_outcome(a, NET_OUTCOME_APPLIED, hash, "");
+        look_in(a, 0);
+        return;
+    }
+    if (str_eq(hash, a->refusal.hash)) {
+        net_config_free(c);
+        if (a->outcome != NET_OUTCOME_ROLLED_BACK || !str_eq(a->hash, hash))
+            set_outcome(a, NET_OUTCOME_ROLLED_BACK, hash, a->refusal.sentence);
+        return;
+    }
+    if (a->good) { /* what is the host's own business */
+        c->datapath = a->good->datapath;
+        c->control_size = a->good->control_size;
+        net_config_set_host_name(c, a->good->host_name);
+    }
+    a->target = c;
+    look(a);
+}
+
+void net_agent_want(struct net_agent *a, const struct net_config *wanted) {
+    char hash[NET_HASH_TEXT_SIZE], trying[NET_HASH_TEXT_SIZE] = "";
+    net_config_hash(wanted, hash);
+    if (a->target)
+        net_config_hash(a->target, trying);
+    net_config_free(a->latest);
+    a->latest = net_config_copy(wanted);
+    a->try_again = false;
+    net_config_free(TAKE(a->wanted));
+    if (str_eq(hash, trying))
+        return;
+    a->wanted = net_config_copy(wanted);
+    consider(a);
+}
+
+void net_agent_retry(struct net_agent *a) {
+    a->refusal = (struct net_refusal){0};
+    a->heal_pause_ms = 0;
+    if (a->checkpoint.sm.state == NET_CHECKPOINT_STUCK)
+        loop_timer_set(a->deadline, 0);
+    a->try_again = true;
+    loop_timer_set(a->look_timer, 0);
+}
+
+void net_agent_set_control_size(struct net_agent *a, int control_size) {
+    if (!a->good || a->good->control_size == control_size)
+        return;
+    a->good->control_size = control_size;
+    a->good_changed = true;
+    look_in(a, 0);
+}
+
+void net_agent_look(struct net_agent *a) {
+    look_in(a, 0);
+}
+
+/* ---- begin and end ---- */
+
+/* A pending change on disk at start: the daemon died in the middle of it. */
+static void resume(struct net_agent *a) {
+    struct net_pending pending = {0};
+    if (!net_store_get_pending(a->net_dir, &pending))
+        return;
+    a->way_back = pending.previous ? TAKE(pending.previous) : a->good ? net_config_copy(a->good) : NULL;
+    (void)str_copy(a->refusal.hash, sizeof a->refusal.hash, pending.tried_hash);
+    static const char why[] = "the daemon restarted in the middle of this network change, so it was taken back";
+    (void)str_copy(a->refusal.sentence, sizeof a->refusal.sentence, why);
+    net_pending_done(&pending);
+    set_outcome(a, NET_OUTCOME_PENDING, a->refusal.hash, why);
+    act(a, net_checkpoint_resume(&a->checkpoint, now(a), why));
+}
+
+struct net_agent *net_agent_new(const struct net_agent_setup *setup) {
+    struct net_agent *a = xnew0(struct net_agent);
+    *a = (struct net_agent){.loop = setup->loop,
+                            .worker = setup->worker,
+                            .link = setup->link,
+                            .ovs = setup->ovs,
+                            .net_dir = xstrdup(setup->net_dir),
+                            .run_dir = xstrdup(setup->run_dir),
+                            .resolv_conf = xstrdup(setup->resolv_conf ? setup->resolv_conf : NET_RESOLV_CONF),
+                            .netboot_path = xstrdup(str_or_empty(setup->netboot_path)),
+                            .checkpoint_ms = setup->checkpoint_ms ? setup->checkpoint_ms : CHECKPOINT_MS,
+                            .settle_ms = setup->settle_ms ? setup->settle_ms : SETTLE_MS,
+                            .garp_max = setup->garp_max,
+                            .owner = setup->owner};
+    a->deadline = loop_add_timer(a->loop, LOOP_NEVER, on_deadline, a);
+    a->look_timer = loop_add_timer(a->loop, LOOP_NEVER, on_look_timer, a);
+    net_checkpoint_init(&a->checkpoint, now(a));
+    enum net_store_source source;
+    struct error *e = NULL;
+    a->good = net_store_load(a->net_dir, &source, &a->problems, &e);
+    error_free(e); /* a host without a network waits for one */
+    net_store_get_refused(a->net_dir, &a->refusal);
+    if (setup->watch && link_monitor_new(a->loop, on_kernel_event, a, &a->monitor) < 0)
+        a->monitor = NULL; /* without it hand-made changes are found at the next look only */
+    resume(a);
+    if (!net_agent_is_busy(a))
+        look_in(a, 0);
+    return a;
+}
+
+void net_agent_free(struct net_agent *a) {
+    if (!a)
+        return;
+    link_monitor_free(a->monitor);
+    loop_source_free(a->deadline);
+    loop_source_free(a->look_timer);
+    net_checkpoint_done(&a->checkpoint);
+    net_config_free(a->good);
+    net_config_free(a->wanted);
+    net_config_free(a->latest);
+    net_config_free(a->target);
+    net_config_free(a->way_back);
+    net_observed_free(a->observed);
+    net_problems_done(&a->problems);
+    free(a->facts);
+    free(a->sentence);
+    free(a->net_dir);
+    free(a->run_dir);
+    free(a->resolv_conf);
+    free(a->netboot_path);
+    free(a);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The blocking half of the agent: one value in, one value out, in a worker thread. Touches nothing but the job. */
+#pragma once
+
+#include "net/net_converge.h"
+#include "net/net_services.h"
+#include "net/net_store.h"
+
+enum net_job_kind {
+    NET_JOB_LOOK,   /* observe and plan only */
+    NET_JOB_APPLY,  /* way back to disk (when `previous` is set), then converge */
+    NET_JOB_COMMIT, /* target becomes last known good */
+    NET_JOB_RETURN, /* converge to target, remember what was refused, remove the way back */
+};
+
+struct net_job {
+    enum net_job_kind kind;
+    void *agent; /* not touched by the job */
+    /* in; strings borrowed from the agent, which outlives its jobs */
+    struct link *link;
+    struct ovs *ovs;
+    const char *net_dir, *run_dir, *resolv_conf, *netboot_path;
+    unsigned garp_max;
+    struct net_config *target;   /* owned */
+    struct net_config *previous; /* owned; NULL: nothing to return to, or no checkpoint wanted */
+    int64_t deadline;            /* wall clock, seconds, of the checkpoint */
+    struct net_refusal refusal;  /* RETURN: what to remember; hash "" nothing */
+    bool adopt_foreign;
+    /* out */
+    struct error *error;         /* owned; NULL: it succeeded */
+    struct net_converged result; /* LOOK fills it as if nothing had to be done, with the plan's n_steps */
+};
+
+struct net_job *net_job_new(enum net_job_kind kind, void *agent, struct net_config *target /* taken */);
+void net_job_free(struct net_job *j);
+void net_job_run(void *data); /* worker_run_fn */
