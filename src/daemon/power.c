@@ -20,7 +20,11 @@ static void on_done(const struct child_result *r, void *userdata) {
     struct power *p = userdata;
     _cleanup_error_ struct error *e = NULL;
     if (r->exit_code != 0)
-        error_internal(&e, "'%s' failed (%s): %.200s", p->command, r->start_error ? strerror(r->start_error) : r->timed_out ? "no end in time" : "see its output", buf_str(&r->err));
+        error_internal(&e, "'%s' failed (%s): %.200s", p->command,
+                       r->start_error ? strerror(r->start_error)
+                       : r->timed_out ? "no end in time"
+                                      : "see its output",
+                       buf_str(&r->err));
     p->done(e, p->userdata);
     free(p->command);
     free(p);

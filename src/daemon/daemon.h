@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of musterd and who owns them: all are made and freed in daemon.c, in order; loop thread only. */
+#pragma once
+
+#include "api/api.h"
+#include "daemon/alerts.h"
+#include "daemon/faults.h"
+#include "daemon/netglue.h"
+#include "daemon/options.h"
+#include "daemon/probing.h"
+#include "pool/pool.h"
+#include "wire/http_server.h"
+
+struct daemon {
+    struct options options;
+    struct loop *loop;
+    struct worker *worker;
+    struct db *db;
+    struct pool *pool;
+    struct faults *faults;
+    struct link *link;
+    struct ovs *ovs;
+    struct probing *probing;
+    struct netglue *netglue;
+    struct api *api;
+    struct api_hooks hooks;
+    struct alerts *alerts;
+    struct http_server *http;
+    struct http_client *client;
+    struct tls_context *https;
+    struct uuid self;
+    bool going_down;
+    bool restart;
+    struct loop_source *metrics_timer, *emergency_timer;
+    struct error *emergency;
+};
+
+/* daemon_hooks.c: what the API asks of the daemon, and what other hosts ask of this one. */
+void daemon_hooks_init(struct daemon *d);
+/* daemon_serve.c: HTTPS and the local sockets. */
+bool daemon_serve_local(struct daemon *d, struct error **errp) _warn_unused_;
+/* HTTPS on all addresses, with the host's certificate; again after the certificate has changed. */
+bool daemon_serve_https(struct daemon *d, struct error **errp) _warn_unused_;
+/* daemon_state.c: membership: what the parts report, and what follows. */
+void daemon_state_init(struct daemon *d);
+/* Leaves in order and ends the loop (SIGPWR, reboot, shutdown). */
+void daemon_go_down(struct daemon *d);

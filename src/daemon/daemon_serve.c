@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/fs.h"
+#include "daemon/daemon.h"
+
+#define LOG_MODULE "daemon"
+#include "base/log.h"
+
+bool daemon_serve_local(struct daemon *d, struct error **errp) {
+    _cleanup_free_ char *own = strf("%s/musterd.sock", d->options.run_dir);
+    d->http = http_server_new(d->loop, NULL);
+    api_attach_http(d->api, d->http);
+    if (!http_server_listen(d->http, own, 0, 0600, NULL, errp))
+        return false;
+    if (!d->options.xapi_socket[0])
+        return true;
+    /* XenServer's path is for tools that look there: without it they say so, and everything else works. */
+    _cleanup_free_ char *folder = xstrdup(d->options.xapi_socket);
+    char *slash = strrchr(folder, '/');
+    _cleanup_error_ struct error *e = NULL;
+    if (slash && slash != folder)
+        *slash = 0;
+    int r = fs_mkdirs(folder, 0755);
+    if (r < 0)
+        error_errno(&e, r, "making '%s'", folder);
+    if (e || !http_server_listen(d->http, d->options.xapi_socket, 0, 0600, NULL, &e))
+        log_warn("no local API at '%s' (%s); it is at '%s'", d->options.xapi_socket, error_text(e), own);
+    return true;
+}
+
+bool daemon_serve_https(struct daemon *d, struct error **errp) {
+    _cleanup_free_ char *chain = strf("%s/pki/chain.pem", d->options.state_dir), *key = strf("%s/pki/host.key", d->options.state_dir), *ca = strf("%s/pki/ca.pem", d->options.state_dir);
+    if (d->https)
+        return tls_context_reload(d->https, errp);
+    struct tls_config config = {.role = TLS_SERVER, .cert_path = chain, .key_path = key, .ca_path = ca};
+    d->https = tls_context_new(&config, errp);
+    return d->https && http_server_listen(d->http, "::", d->options.https_port, 0, d->https, errp);
+}

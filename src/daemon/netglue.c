@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/netglue.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "daemon/hostinfo.h"
+#include "net/net_wanted.h"
+
+#define LOG_MODULE "network"
+#include "base/log.h"
+
+#define WANT_MS 30
+#define PROVE_MS 8000
+#define WRITE_DEADLINE_MS 10000
+#define WRITE_RETRY_MS 2000
+
+struct netglue {
+    struct netglue_config config;
+    struct net_agent_owner owner;
+    struct net_agent *agent;
+    struct loop_source *want_timer, *write_timer;
+    struct db_watch *watch;
+    bool writing;
+    char *net_dir;
+};
+
+struct question { /* of the agent, on its way to the prober or the pool */
+    struct netglue *g;
+    uint64_t token;
+};
+
+/* ---- wanted ---- */
+static void on_want(struct loop_source *s, void *userdata) {
+    struct netglue *g = userdata;
+    _cleanup_error_ struct error *e = NULL;
+    const struct row *host = db_get(g->config.db, CLASS_host, &g->config.self);
+    if (!host || !row_value(host, FIELD_host_PIFs)->set.n)
+        return; /* not in a pool yet: the host keeps what it booted with */
+    _cleanup_net_config_ struct net_config *wanted = net_wanted(g->config.db, &g->config.self, &e);
+    if (!wanted)
+        return;
+    if (!net_config_management(wanted)) {
+        log_warn("the pool's rows name no management interface for this host; it keeps the network that it has");
+        return;
+    }
+    net_agent_want(g->agent, wanted);
+}
+
+static void on_row(struct db *d, enum db_event event, const struct row *r, void *userdata) {
+    struct netglue *g = userdata;
+    switch (r->class->id) {
+    case CLASS_PIF:
+        if (!uuid_eq(row_ref(r, FIELD_PIF_host), &g->config.self))
+            return;
+        break;
+    case CLASS_network:
+    case CLASS_Bond:
+    case CLASS_VLAN:
+    case CLASS_host:
+        break;
+    default:
+        return;
+    }
+    if (!loop_timer_armed(g->want_timer))
+        loop_timer_set(g->want_timer, WANT_MS);
+}
+
+/* ---- what the host writes about itself ---- */
+static const struct net_fact *fact_of(const struct net_agent_state *s, const char *name, bool is_nic) {
+    for (size_t i = 0; i < s->n_facts; i++)
+        if (s->facts[i].is_nic == is_nic && str_eq(s->facts[i].name, name))
+            return &s->facts[i];
+    return NULL;
+}
+
+static void write_if_changed(struct db_txn *t, const struct row *r, unsigned field, struct value v) {
+    if (value_equal(row_value(r, field), &v))
+        value_done(&v);
+    else
+        db_txn_set(t, r->class->id, &r->uuid, field, v);
+}
+
+/* A NIC by the name that the switch of names at boot gave it: facts go by bridge, which a NIC's network names. */
+static void write_pif(struct netglue *g, const struct net_agent_state *s, struct db_txn *t, const struct row *pif) {
+    const struct row *network = db_follow(g->config.db, pif, FIELD_PIF_network);
+    bool member = db_follow(g->config.db, pif, FIELD_PIF_bond_slave_of) != NULL;
+    const struct net_fact *bridge =
+        network && !member ? fact_of(s, row_str(network, FIELD_network_bridge), false) : NULL;
+    const struct net_fact *nic =
+        row_bool(pif, FIELD_PIF_physical) ? fact_of(s, row_str(pif, FIELD_PIF_device), true) : NULL;
+    write_if_changed(t, pif, FIELD_PIF_currently_attached, value_bool(bridge && bridge->attached));
+    const struct net_fact *sized = bridge && bridge->attached ? bridge : nic;
+    if (sized && sized->mtu)
+        write_if_changed(t, pif, FIELD_PIF_MTU, value_int(sized->mtu));
+}
+
+static void on_written(struct error *error, void *userdata) {
+    struct netglue *g = userdata;
+    g->writing = false;
+    if (error)
+        loop_timer_set(g->write_timer, WRITE_RETRY_MS);
+}
+
+/* Level-triggered: compares rows with facts; repeated until they agree. */
+static void write_rows(struct netglue *g) {
+    if (g->writing)
+        return; /* its end comes back through the rows' change, or the retry */
+    struct net_agent_state s;
+    net_agent_state(g->agent, &s);
+    if (!s.n_facts || s.outcome == NET_OUTCOME_PENDING)
+        return;
+    struct db_txn *t = db_txn_new(g->config.db, "interfaces as the host has them");
+    for (const struct row *r = db_first(g->config.db, CLASS_PIF); r; r = db_next(g->config.db, r))
+        if (uuid_eq(row_ref(r, FIELD_PIF_host), &g->config.self))
+            write_pif(g, &s, t, r);
+    for (const struct row *b = db_first(g->config.db, CLASS_Bond); b; b = db_next(g->config.db, b)) {
+        const struct row *master = db_follow(g->config.db, b, FIELD_Bond_master);
+        if (!master || !uuid_eq(row_ref(master, FIELD_PIF_host), &g->config.self))
+            continue;
+        int64_t up = 0;
+        const struct value *members = row_value(b, FIELD_Bond_slaves);
+        for (size_t i = 0; i < members->set.n; i++) {
+            const struct row *m = db_get(g->config.db, CLASS_PIF, &members->set.items[i].ref);
+            const struct net_fact *nic = m ? fact_of(&s, row_str(m, FIELD_PIF_device), true) : NULL;
+            up += nic && nic->carrier;
+        }
+        write_if_changed(t, b, FIELD_Bond_links_up, value_int(up));
+    }
+    if (db_txn_is_empty(t)) {
+        db_txn_abandon(t);
+        return;
+    }
+    g->writing = true;
+    db_txn_commit(t, WRITE_DEADLINE_MS, on_written, g);
+}
+
+static void on_write(struct loop_source *s, void *userdata) {
+    write_rows(userdata);
+}
+
+/* ---- the agent's questions and news ---- */
+static void publish(struct net_agent *a, const struct net_agent_state *s, void *userdata) {
+    struct netglue *g = userdata;
+    const struct uuid *self = &g->config.self;
+    db_volatile_set(g->config.db, self, CLASS_host, self, FIELD_host_network_intent, value_string(s->hash));
+    db_volatile_set(g->config.db, self, CLASS_host, self, FIELD_host_network_outcome,
+                    value_string(net_outcome_text(s->outcome)));
+    db_volatile_set(g->config.db, self, CLASS_host, self, FIELD_host_network_text,
+                    value_string(str_or_empty(s->sentence)));
+    struct value list = value_map();
+    for (size_t i = 0; s->problems && i < s->problems->n; i++) {
+        const struct net_problem *p = &s->problems->items[i];
+        char code[NET_FAULT_CODE_SIZE], key[64];
+        if (p->healed)
+            continue; /* the log has it; there is nothing left to do */
+        snprintf(key, sizeof(key), "%s/%s", net_fault_code_text(p->code, code),
+                 p->nic[0]      ? p->nic
+                 : p->bridge[0] ? p->bridge
+                                : "host");
+        value_map_put(&list, key, value_string_take(net_problem_line(p)));
+    }
+    faults_state(g->config.faults, FAULTS_AGENT, list);
+    hostinfo_metrics(g->config.db, self);
+    loop_timer_set(g->write_timer, 0);
+    g->config.changed(s, g->config.userdata);
+}
+
+static void on_proved(const struct probing_result *r, void *userdata) {
+    struct question *q = userdata;
+    /* Less than the wanted size is told, not undone: the control plane does not need it. A dead way to the pool is
+     * undone. */
+    net_agent_proved(q->g->agent, q->token,
+                     r->control_passes ? NULL : "no frame of the control size passes to any live host of the pool");
+    free(q);
+}
+
+static void prove(struct net_agent *a, uint64_t token, const struct net_config *tried, bool touches_management,
+                  void *userdata) {
+    struct netglue *g = userdata;
+    if (!touches_management) {
+        net_agent_proved(a, token, NULL);
+        return;
+    }
+    struct question *q = xnew0(struct question);
+    *q = (struct question){g, token};
+    probing_prove(g->config.probing, PROVE_MS, on_proved, q);
+}
+
+static void on_confirmed(const char *problem, void *data) {
+    struct question *q = data;
+    net_agent_confirmed(q->g->agent, q->token, problem);
+    free(q);
+}
+
+static void confirm(struct net_agent *a, uint64_t token, const char *hash, void *userdata) {
+    struct netglue *g = userdata;
+    struct question *q = xnew0(struct question);
+    *q = (struct question){g, token};
+    g->config.confirm(hash, on_confirmed, q, g->config.userdata);
+}
+
+/* ---- life ---- */
+struct netglue *netglue_new(const struct netglue_config *config) {
+    struct netglue *g = xnew0(struct netglue);
+    g->config = *config;
+    g->net_dir = strf("%s/network", config->state_dir);
+    g->want_timer = loop_add_timer(config->loop, LOOP_NEVER, on_want, g);
+    g->write_timer = loop_add_timer(config->loop, LOOP_NEVER, on_write, g);
+    g->owner = (struct net_agent_owner){.prove = prove, .confirm = confirm, .publish = publish, .userdata = g};
+    struct net_agent_setup setup = {.loop = config->loop,
+                                    .worker = config->worker,
+                                    .link = config->link,
+                                    .ovs = config->ovs,
+                                    .net_dir = g->net_dir,
+                                    .run_dir = config->run_dir,
+                                    .resolv_conf = "/etc/resolv.conf",
+                                    .netboot_path = config->netboot_path,
+                                    .watch = true,
+                                    .owner = &g->owner};
+    g->agent = net_agent_new(&setup);
+    g->watch = db_watch_add(config->db, -1, on_row, g);
+    loop_timer_set(g->want_timer, 0);
+    return g;
+}
+
+void netglue_free(struct netglue *g) {
+    if (!g)
+        return;
+    db_watch_free(g->watch);
+    loop_source_free(g->want_timer);
+    loop_source_free(g->write_timer);
+    net_agent_free(g->agent);
+    free(g->net_dir);
+    free(g);
+}
+
+struct net_agent *netglue_agent(struct netglue *g) {
+    return g->agent;
+}
