@@ -50,6 +50,8 @@ struct net_agent {
     char *sentence;
     struct net_observed *observed;
     struct net_problems problems;
+    unsigned n_refused; /* legs whose driver was seen to refuse an MTU; forgotten with the next thing wanted */
+    struct net_refused refused[NET_MAX_NICS];
     struct net_fact *facts;
     size_t n_facts;
 };
@@ -143,6 +145,10 @@ static void set_outcome(struct net_agent *a, enum net_outcome outcome, const cha
 
 /* Takes what a job saw. */
 static void take_result(struct net_agent *a, struct net_job *j) {
+    if (j->kind == NET_JOB_APPLY || j->kind == NET_JOB_RETURN) {
+        a->n_refused = j->result.n_refused;
+        memcpy(a->refused, j->result.refused, sizeof a->refused);
+    }
     if (!j->result.observed)
         return;
     net_observed_free(a->observed);
@@ -169,6 +175,8 @@ static void submit(struct net_agent *a, struct net_job *j) {
     j->resolv_conf = a->resolv_conf;
     j->netboot_path = a->netboot_path;
     j->garp_max = a->garp_max;
+    j->n_refused = a->n_refused;
+    memcpy(j->refused, a->refused, sizeof j->refused);
     a->job = j;
     worker_submit(a->worker, JOB_KEY, net_job_run, on_job_done, j);
 }
@@ -447,9 +455,11 @@ static void consider(struct net_agent *a) {
     if (a->good) { /* what is the host's own business */
         c->datapath = a->good->datapath;
         c->control_size = a->good->control_size;
-        net_config_set_host_name(c, a->good->host_name);
+        if (a->good->host_name)
+            net_config_set_host_name(c, a->good->host_name);
     }
     a->target = c;
+    a->n_refused = 0;
     look(a);
 }
 
@@ -471,6 +481,7 @@ void net_agent_want(struct net_agent *a, const struct net_config *wanted) {
 void net_agent_retry(struct net_agent *a) {
     a->refusal = (struct net_refusal){0};
     a->heal_pause_ms = 0;
+    a->n_refused = 0;
     if (a->checkpoint.sm.state == NET_CHECKPOINT_STUCK)
         loop_timer_set(a->deadline, 0);
     a->try_again = true;

@@ -30,7 +30,8 @@ static void look(struct net_job *j) {
     if (!j->result.observed)
         return;
     struct net_plan plan = {0};
-    if (!net_plan_compute(j->target, j->result.observed, NULL, &plan, &j->error))
+    struct net_plan_options options = {.mode = NET_PLAN_LIVE, .refused = j->refused, .n_refused = j->n_refused};
+    if (!net_plan_compute(j->target, j->result.observed, &options, &plan, &j->error))
         return;
     j->result.n_steps = plan.n_steps;
     j->result.touches_management = plan.touches_management;
@@ -53,8 +54,12 @@ static bool converge(struct net_job *j) {
                                 .host_name = j->target->host_name,
                                 .hooks = &services.hooks,
                                 .garp_max = j->garp_max};
-    struct net_converge how = {
-        .env = &env, .from = &from, .mode = NET_PLAN_LIVE, .phases = NET_APPLY_BEFORE_SWITCH | NET_APPLY_WITH_SWITCH};
+    struct net_converge how = {.env = &env,
+                               .from = &from,
+                               .mode = NET_PLAN_LIVE,
+                               .phases = NET_APPLY_BEFORE_SWITCH | NET_APPLY_WITH_SWITCH,
+                               .refused = j->refused,
+                               .n_refused = j->n_refused};
     return net_converge(&how, j->target, &j->result, &j->error);
 }
 

@@ -25,7 +25,8 @@ struct net_job {
     struct net_config *previous; /* owned; NULL: nothing to return to, or no checkpoint wanted */
     int64_t deadline;            /* wall clock, seconds, of the checkpoint */
     struct net_refusal refusal;  /* RETURN: what to remember; hash "" nothing */
-    bool adopt_foreign;
+    unsigned n_refused;          /* legs known to refuse an MTU */
+    struct net_refused refused[NET_MAX_NICS];
     /* out */
     struct error *error;         /* owned; NULL: it succeeded */
     struct net_converged result; /* LOOK fills it as if nothing had to be done, with the plan's n_steps */

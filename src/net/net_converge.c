@@ -3,8 +3,6 @@
 
 #include "base/str.h"
 
-#define MAX_REFUSED NET_MAX_NICS
-
 void net_converged_done(struct net_converged *c) {
     net_problems_done(&c->problems);
     net_observed_free(c->observed);
@@ -27,30 +25,38 @@ void net_problems_merge(struct net_problems *to, struct net_problems *from) {
     net_problems_done(from);
 }
 
-/* The legs whose driver did not take the MTU it was told, with what they have instead. */
-static unsigned find_refused(const struct net_problems *problems, struct link *link,
-                             struct net_refused ret[static MAX_REFUSED]) {
-    unsigned n = 0;
-    for (size_t i = 0; i < problems->n && n < MAX_REFUSED; i++) {
+static void add_refused(struct net_converged *c, const char *link, int mtu) {
+    unsigned i = 0;
+    while (i < c->n_refused && !str_eq(c->refused[i].link, link))
+        i++;
+    if (i == NET_MAX_NICS || !net_name_set(c->refused[i].link, link))
+        return;
+    c->refused[i].mtu = mtu;
+    c->n_refused = MAX(c->n_refused, i + 1);
+}
+
+/* Notes the legs whose driver did not take the MTU it was told, with what they have instead. True when there are any.
+ */
+static bool find_refused(struct net_converged *c, const struct net_problems *problems, struct link *link) {
+    bool found = false;
+    for (size_t i = 0; i < problems->n; i++) {
         const struct net_problem *p = &problems->items[i];
         struct link_info info;
         if (p->code != NET_FAULT_MTU_REFUSED || !p->nic[0] || link_find(link, p->nic, &info) < 0)
             continue;
-        (void)net_name_set(ret[n].link, p->nic);
-        ret[n++].mtu = (int)info.mtu;
+        add_refused(c, p->nic, (int)info.mtu);
+        found = true;
     }
-    return n;
+    return found;
 }
 
-/* One round. `refused` may be NULL. */
 static bool round_trip(const struct net_converge *how, const struct net_config *wanted,
-                       const struct net_refused *refused, unsigned n_refused, struct net_problems *ret_failed_steps,
-                       struct net_converged *c, struct error **errp) {
+                       struct net_problems *ret_failed_steps, struct net_converged *c, struct error **errp) {
     _cleanup_net_observed_ struct net_observed *is = net_observe(how->from, errp);
     if (!is)
         return false;
     _cleanup_net_plan_ struct net_plan plan = {0};
-    struct net_plan_options options = {.mode = how->mode, .refused = refused, .n_refused = n_refused};
+    struct net_plan_options options = {.mode = how->mode, .refused = c->refused, .n_refused = c->n_refused};
     if (!net_plan_compute(wanted, is, &options, &plan, errp))
         return false;
     struct net_apply_result result;
@@ -66,12 +72,12 @@ static bool round_trip(const struct net_converge *how, const struct net_config *
 bool net_converge(const struct net_converge *how, const struct net_config *wanted, struct net_converged *ret,
                   struct error **errp) {
     *ret = (struct net_converged){0};
+    for (unsigned i = 0; i < how->n_refused; i++)
+        add_refused(ret, how->refused[i].link, how->refused[i].mtu);
     struct net_problems failed = {0}, again = {0};
-    struct net_refused refused[MAX_REFUSED];
-    bool ok = round_trip(how, wanted, NULL, 0, &failed, ret, errp);
-    unsigned n = ok ? find_refused(&failed, how->env->link, refused) : 0;
-    if (n)
-        ok = round_trip(how, wanted, refused, n, &again, ret, errp);
+    bool ok = round_trip(how, wanted, &failed, ret, errp);
+    if (ok && find_refused(ret, &failed, how->env->link))
+        ok = round_trip(how, wanted, &again, ret, errp);
     net_problems_merge(&ret->problems, &failed);
     net_problems_merge(&ret->problems, &again);
     struct error *ignored = NULL;

@@ -11,7 +11,9 @@ struct net_converge {
     struct net_apply_env *env;
     const struct net_observe_from *from;
     enum net_plan_mode mode;
-    unsigned phases; /* of net_apply */
+    unsigned phases;                   /* of net_apply */
+    const struct net_refused *refused; /* legs known from before to refuse an MTU; borrowed, may be NULL */
+    unsigned n_refused;
 };
 
 struct net_converged {
@@ -19,6 +21,8 @@ struct net_converged {
     struct net_observed *observed; /* owned: what is now; NULL when it could not be read */
     size_t n_steps;                /* of the first plan: 0 means that all was right already */
     bool touches_management;       /* a step did */
+    unsigned n_refused;            /* legs that are known now to refuse an MTU, those from before included */
+    struct net_refused refused[NET_MAX_NICS];
 };
 
 void net_converged_done(struct net_converged *c);
