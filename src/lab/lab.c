@@ -26,11 +26,14 @@ uint64_t lab_now_ms(void) {
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+static uint64_t start_ms;
+
+void lab_say_from_now(void) {
+    start_ms = lab_now_ms();
+}
+
 void lab_say(const char *fmt, ...) {
-    static uint64_t start;
-    if (start == 0)
-        start = lab_now_ms();
-    fprintf(stderr, "[%6.2f s] ", (double)(lab_now_ms() - start) / 1000);
+    fprintf(stderr, "[%6.2f s] ", (double)(lab_now_ms() - start_ms) / 1000);
     va_list ap;
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);

@@ -61,4 +61,5 @@ bool lab_node(const struct lab *lab, const char *name, struct node *ret, struct 
 
 /* A line on stderr with the time since the program started. */
 void lab_say(const char *fmt, ...) _printf_(1, 2);
+void lab_say_from_now(void);
 uint64_t lab_now_ms(void); /* monotonic */

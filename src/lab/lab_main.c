@@ -72,6 +72,7 @@ static void catch_signals(void) {
 }
 
 int main(int argc, char **argv) {
+    lab_say_from_now();
     if (argc >= 5 && str_eq(argv[1], "init"))
         return init_main(argv[2], argv[3], argv[4]);
     if (argc >= 4 && str_eq(argv[1], "monitor"))
@@ -100,7 +101,6 @@ int main(int argc, char **argv) {
         return verb_misuse(v->name, "--dir needs a folder.");
     if (argc > 2 && str_eq(argv[2], "--help"))
         return print_verb_help(v);
-    lab_now_ms();
     catch_signals();
     return v->run(&c, argc - 2, argv + 2);
 }

@@ -176,6 +176,25 @@ static void warn_missing_programs(const struct lab *lab) {
     }
 }
 
+/* A lab that did not come up is removed; what its nodes said last is worth more than the folder. */
+static void show_trouble(const struct lab *lab) {
+    struct node nodes[LAB_MAX_NODES];
+    unsigned n = lab_nodes(lab, nodes);
+    for (unsigned i = 0; i < n; i++) {
+        struct node_state s;
+        _cleanup_error_ struct error *ignored = NULL;
+        _cleanup_buf_ struct buf log = BUF_INIT;
+        _cleanup_free_ char *path = lab_path(lab, "log/%s.log", nodes[i].name);
+        if (!node_state_load(lab, nodes[i].name, &s, &ignored) || s.power == POWER_ON || s.boots == 0 ||
+            fs_read(path, 1024 * 1024, &log) < 0)
+            continue;
+        const char *text = buf_str(&log), *from = text + log.size;
+        for (unsigned lines = 0; from > text && lines < 8; from--)
+            lines += from[-1] == '\n';
+        fprintf(stderr, "the last lines of node '%s':\n%s%s", nodes[i].name, from > text ? "..." : "", from);
+    }
+}
+
 int verb_up(const struct verb_context *c, int argc, char **argv) {
     _cleanup_error_ struct error *err = NULL;
     struct up_options o = {0};
@@ -212,8 +231,10 @@ int verb_up(const struct verb_context *c, int argc, char **argv) {
     }
     if (verb_interrupted())
         lab_say("interrupted, cleaning up");
-    else
+    else {
         verb_fail(err);
+        show_trouble(lab);
+    }
     _cleanup_free_ char *dir = xstrdup(lab->dir);
     lab_free(lab);
     _cleanup_error_ struct error *trouble = NULL;

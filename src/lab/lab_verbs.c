@@ -58,6 +58,20 @@ const struct verb lab_verbs[] = {
     {"nic", "add|remove|replace|move HOST NIC [swA|swB]", "Plug in, take out, replace (new MAC) or move a NIC", NULL,
      verb_nic},
     {"fdb", "[swA|swB]", "What the switches learned: MAC addresses and their ports", NULL, verb_fdb},
+    {"hook", "HOST before-netboot|after-netboot|before-musterd COMMAND|clear [--once]",
+     "Run a command at a point of a host's start",
+     "before-netboot, after-netboot: the switch's database is up, the switch is not; before-musterd: all but musterd "
+     "is up.\n"
+     "The host must be on. A hook survives reboots and power cuts; with --once it runs at the next start only.",
+     verb_hook},
+    {"legs-mtu", "HOST SIZE|clear [--nics eth0,eth1] [--at-boot|--every-boot]",
+     "Set the MTU of legs behind the daemon's back, under a port that keeps its own", NULL, verb_legs_mtu},
+    {"ping-start", "FROM TO [--interval-ms 10] [--size 56] [--seconds 600]",
+     "Ping in the background, from a node to a node or an address", NULL, verb_ping_start},
+    {"ping-report", "FROM TO [--max-lost N]", "Stop that ping and tell what was lost; fails when it was more than N",
+     NULL, verb_ping_report},
+    {"disk-fill", "HOST", "Fill a host's disk to the last block", NULL, verb_disk_fill},
+    {"disk-free", "HOST", "Make room on it again", NULL, verb_disk_free},
 };
 const unsigned lab_n_verbs = ARRAY_SIZE(lab_verbs);
 
