@@ -15,7 +15,8 @@ enum rpc_version { RPC_XML, RPC_JSON_1, RPC_JSON_2 };
 
 /* Limits of what is decoded: nesting, and the number of values in one body. */
 #define RPC_MAX_DEPTH 64
-#define RPC_MAX_VALUES 500000
+#define RPC_MAX_VALUES 500000 /* in an answer */
+#define RPC_MAX_REQUEST_VALUES 50000
 #define RPC_MAX_PARAMS 64
 
 struct rpc_request {

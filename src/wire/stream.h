@@ -43,6 +43,7 @@ struct stream_peer {
 
 /* Takes over fd (connected, non-blocking, CLOEXEC). `tls` may be NULL (plain). Nothing happens before stream_start. */
 struct stream *stream_new(struct loop *l, int fd, struct tls_context *tls, bool is_server);
+/* May be called again later, when a stream changes hands; an end that the old holder was told is told again. */
 void stream_set_callbacks(struct stream *s, const struct stream_callbacks *callbacks, void *userdata);
 /* Starts reading, and the handshake; `deadline_ms` limits the handshake (0: 15 s). */
 void stream_start(struct stream *s, unsigned deadline_ms);

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The blocking client, for programs that have nothing else to do. */
+#include <string.h>
+
+#include "wire/http_transfer.h"
+
+static bool perform(CURL *easy, const struct http_target *t, const char *method, const char *path,
+                    const char *const *headers, const char *body, size_t size, struct transfer *transfer,
+                    struct error **errp) {
+    if (!transfer_init(transfer, easy, t, method, path, headers, body, size, errp))
+        return false;
+    return transfer_result(transfer, curl_easy_perform(easy), errp);
+}
+
+bool http_client_sync(const struct http_target *t, const char *method, const char *path, const char *const *headers,
+                      const char *body, size_t size, struct http_response *ret, struct error **errp) {
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    CURL *easy = curl_easy_init();
+    if (!easy)
+        abort();
+    struct transfer transfer = {0};
+    bool ok = perform(easy, t, method, path, headers, body, size, &transfer, errp);
+    curl_easy_cleanup(easy);
+    if (ok) {
+        *ret = transfer.response;
+        transfer.response = (struct http_response){0};
+    }
+    transfer_done(&transfer);
+    return ok;
+}
+
+struct rpc_client {
+    struct http_target target; /* its texts are owned */
+    CURL *easy;                /* keeps the connection */
+    char peer_fingerprint[TLS_FINGERPRINT_SIZE];
+};
+
+static const char *copy(const char *s) {
+    return s ? xstrdup(s) : NULL;
+}
+
+struct rpc_client *rpc_client_new(const struct http_target *t) {
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    struct rpc_client *c = xnew0(struct rpc_client);
+    c->target = *t;
+    c->target.unix_path = copy(t->unix_path);
+    c->target.host = copy(t->host);
+    c->target.ca_path = copy(t->ca_path);
+    c->target.pin = copy(t->pin);
+    c->target.cert_path = copy(t->cert_path);
+    c->target.key_path = copy(t->key_path);
+    c->easy = curl_easy_init();
+    if (!c->easy)
+        abort();
+    return c;
+}
+
+void rpc_client_free(struct rpc_client *c) {
+    if (!c)
+        return;
+    curl_easy_cleanup(c->easy);
+    free((void *)(uintptr_t)c->target.unix_path);
+    free((void *)(uintptr_t)c->target.host);
+    free((void *)(uintptr_t)c->target.ca_path);
+    free((void *)(uintptr_t)c->target.pin);
+    free((void *)(uintptr_t)c->target.cert_path);
+    free((void *)(uintptr_t)c->target.key_path);
+    free(c);
+}
+
+bool rpc_client_call(struct rpc_client *c, const char *method, const struct value *params, size_t n_params,
+                     struct value *ret, struct error **errp) {
+    static const char *const headers[] = {"Content-Type: application/json", NULL};
+    _cleanup_buf_ struct buf body = BUF_INIT;
+    rpc_encode_call(RPC_JSON_2, method, params, n_params, &body);
+    struct transfer transfer = {0};
+    curl_easy_reset(c->easy); /* options only: the connection stays */
+    bool ok = perform(c->easy, &c->target, "POST", "/jsonrpc", headers, body.data, body.size, &transfer, errp) &&
+              transfer_decode_rpc(&transfer, ret, errp);
+    /* A kept connection shows its certificate only once. */
+    if (transfer.response.peer_fingerprint[0])
+        memcpy(c->peer_fingerprint, transfer.response.peer_fingerprint, sizeof(c->peer_fingerprint));
+    explicit_bzero(body.data, body.size);
+    curl_easy_reset(c->easy);
+    transfer_done(&transfer);
+    return ok;
+}
+
+const char *rpc_client_peer_fingerprint(const struct rpc_client *c) {
+    return c->peer_fingerprint;
+}
+
+bool rpc_client_call_sync(const struct http_target *t, const char *method, const struct value *params, size_t n_params,
+                          struct value *ret, struct error **errp) {
+    struct rpc_client *c = rpc_client_new(t);
+    bool ok = rpc_client_call(c, method, params, n_params, ret, errp);
+    rpc_client_free(c);
+    return ok;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/str.h"
+#include "wire/rpc_codecs.h"
+#include "wire/value_json.h"
+
+bool jsonrpc_request_decode(const char *body, size_t size, struct rpc_request *r, struct error **errp) {
+    _cleanup_value_ struct value v = {0};
+    if (!value_json_parse(body, size, RPC_MAX_DEPTH, RPC_MAX_REQUEST_VALUES, &v, errp))
+        return false;
+    if (v.type != VALUE_MAP) {
+        error_internal(errp, "a JSON-RPC request is an object (batches are not taken)");
+        return false;
+    }
+    const struct value *version = value_map_get(&v, "jsonrpc");
+    r->version = RPC_JSON_1;
+    if (version && version->type != VALUE_VOID) {
+        if (version->type != VALUE_STRING ||
+            (!str_eq(value_str(version), "2.0") && !str_eq(value_str(version), "1.0"))) {
+            error_internal(errp, "unknown JSON-RPC version");
+            return false;
+        }
+        r->version = str_eq(value_str(version), "2.0") ? RPC_JSON_2 : RPC_JSON_1;
+    }
+    const struct value *id = value_map_get(&v, "id");
+    if (!id || (id->type != VALUE_INT && id->type != VALUE_STRING)) {
+        error_internal(errp, "a JSON-RPC request has an id, int or string");
+        return false;
+    }
+    struct buf id_json = BUF_INIT;
+    value_json_emit(&id_json, id);
+    r->id_json = buf_take(&id_json);
+    const struct value *method = value_map_get(&v, "method");
+    if (!method || method->type != VALUE_STRING) {
+        error_internal(errp, "a JSON-RPC request names its method");
+        return false;
+    }
+    r->method = xstrdup(value_str(method));
+    struct value *params = value_map_get(&v, "params");
+    if (params && params->type != VALUE_VOID && params->type != VALUE_SET) {
+        error_internal(errp, "JSON-RPC params are an array");
+        return false;
+    }
+    if (params && params->type == VALUE_SET) {
+        r->params = TAKE(params->set.items);
+        r->n_params = params->set.n;
+        params->set.n = 0;
+    }
+    return true;
+}
+
+void jsonrpc_begin_result(const struct rpc_request *r, struct buf *out) {
+    buf_add_str(out, r->version == RPC_JSON_2 ? "{\"jsonrpc\":\"2.0\",\"result\":" : "{\"result\":");
+}
+
+void jsonrpc_end(const struct rpc_request *r, struct buf *out) {
+    buf_add_str(out, r->version == RPC_JSON_2 ? ",\"id\":" : ",\"error\":null,\"id\":");
+    buf_add_str(out, r->id_json ? r->id_json : "0");
+    buf_add_char(out, '}');
+}
+
+static void emit_params(struct buf *out, const struct error *e, bool after_code) {
+    for (size_t i = 0; i < error_n_params(e); i++) {
+        if (i > 0 || after_code)
+            buf_add_char(out, ',');
+        json_emit_string(out, error_param(e, i));
+    }
+}
+
+void jsonrpc_encode_error(const struct rpc_request *r, const struct error *e, struct buf *out) {
+    if (r->version == RPC_JSON_2) {
+        buf_add_str(out, "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":1,\"message\":");
+        json_emit_string(out, error_code(e));
+        buf_add_str(out, ",\"data\":[");
+        emit_params(out, e, /* after_code= */ false);
+        buf_add_str(out, "]},\"id\":");
+    } else {
+        buf_add_str(out, "{\"result\":null,\"error\":[");
+        json_emit_string(out, error_code(e));
+        emit_params(out, e, /* after_code= */ true);
+        buf_add_str(out, "],\"id\":");
+    }
+    buf_add_str(out, r->id_json ? r->id_json : "0");
+    buf_add_char(out, '}');
+}
+
+void jsonrpc_encode_call(enum rpc_version version, const char *method, const struct value *params, size_t n_params,
+                         struct buf *out) {
+    buf_add_str(out, version == RPC_JSON_2 ? "{\"jsonrpc\":\"2.0\",\"method\":" : "{\"method\":");
+    json_emit_string(out, method);
+    buf_add_str(out, ",\"params\":[");
+    for (size_t i = 0; i < n_params; i++) {
+        if (i > 0)
+            buf_add_char(out, ',');
+        value_json_emit(out, &params[i]);
+    }
+    buf_add_str(out, "],\"id\":1}");
+}
+
+bool jsonrpc_response_decode(const char *body, size_t size, struct value *ret, struct error **errp) {
+    _cleanup_value_ struct value v = {0};
+    if (!value_json_parse(body, size, RPC_MAX_DEPTH, RPC_MAX_VALUES, &v, errp))
+        return false;
+    const struct value *e = value_map_get(&v, "error");
+    if (e && e->type == VALUE_SET) /* version 1 */
+        return rpc_set_api_error(e, errp);
+    if (e && e->type == VALUE_MAP) {
+        const char *code = value_map_str(e, "message");
+        const struct value *data = value_map_get(e, "data");
+        _cleanup_value_ struct value description = value_set();
+        value_set_add(&description, value_string(code ? code : "INTERNAL_ERROR"));
+        for (size_t i = 0; data && data->type == VALUE_SET && i < data->set.n; i++)
+            value_set_add(&description, value_copy(&data->set.items[i]));
+        return rpc_set_api_error(&description, errp);
+    }
+    struct value *result = value_map_get(&v, "result");
+    if (!result || (e && e->type != VALUE_VOID)) {
+        error_internal(errp, "a JSON-RPC answer without result");
+        return false;
+    }
+    *ret = value_take(result);
+    return true;
+}
