@@ -24,7 +24,7 @@ static bool is_worth_a_line(const struct call_def *def) {
     case CALL_DESTROY_DEFAULT:
         return true;
     case CALL_CUSTOM:
-        return def->class_id >= 0 && def->class_id != CLASS_event && !starts_with_get(def->name);
+        return def->class_id == CLASS_session || (def->role > ROLE_READ_ONLY && !starts_with_get(def->name));
     default:
         return false;
     }
@@ -78,6 +78,9 @@ static void add_arg(struct buf *line, const struct param_def *p, const struct va
 
 void audit_call(const struct call *c, const struct error *error) {
     if (!is_worth_a_line(c->def))
+        return;
+    /* Each xe command on the host itself logs in and out. */
+    if (c->def->class_id == CLASS_session && c->caller.is_local && !error)
         return;
     static struct log_limit limit;
     /* Without a session anyone can cause the line. */

@@ -24,7 +24,8 @@ struct undo {
 struct awaited {
     struct uuid host;
     char hash[HASH_TEXT_SIZE];
-    char *before; /* outcome and intent at the start: an old failure of the same try is not news */
+    char *before;    /* outcome and intent at the start: an old failure of the same try is not news */
+    bool is_ignored; /* offline, or silent for too long: not waited for */
     bool is_done;
 };
 
@@ -53,12 +54,6 @@ struct net_changes { /* of one api */
     size_t n;
     bool in_pump;
 };
-
-static net_change_hash_fn *hash_fn = net_change_hash_of_rows;
-
-void net_change_use_hash(net_change_hash_fn *fn) {
-    hash_fn = fn ? fn : net_change_hash_of_rows;
-}
 
 /* ---- life ---- */
 
@@ -138,7 +133,7 @@ static bool check_live(struct net_change *ch) {
         if (api_host_is_live(a, &w->host))
             continue;
         if (ch->offline == NET_CHANGE_SKIP_OFFLINE) {
-            w->is_done = true;
+            w->is_ignored = true;
             continue;
         }
         call_fail_code(ch->c, ERR_HOST_OFFLINE, ref_text(&w->host, ref), NULL);
@@ -165,20 +160,20 @@ static void run_change(struct net_change *ch) {
     free_change(ch);
 }
 
+static struct net_change *first_that_may_run(const struct net_changes *all) {
+    for (struct net_change *ch = all->first; ch; ch = ch->next) {
+        if (!ch->is_running && may_run(ch))
+            return ch;
+    }
+    return NULL;
+}
+
 static void pump(struct net_changes *all) {
     if (all->in_pump)
-        return; /* the loop below starts over */
+        return; /* the loop below looks again */
     all->in_pump = true;
-    bool again = true;
-    while (again) {
-        again = false;
-        for (struct net_change *ch = all->first; ch && !again; ch = ch->next) {
-            if (ch->is_running || !may_run(ch))
-                continue;
-            run_change(ch); /* may free it and others */
-            again = true;
-        }
-    }
+    for (struct net_change *ch; (ch = first_that_may_run(all));)
+        run_change(ch); /* may free it and others */
     all->in_pump = false;
 }
 
@@ -265,14 +260,46 @@ static void end(struct net_change *ch) {
     pump(all);
 }
 
+/* The rows are as they were; so are the hosts in a moment, and only then may the next change come. */
+static void look_whether_back(struct net_change *ch) {
+    struct db *d = call_db(ch->c);
+    for (size_t i = 0; i < ch->n_hosts; i++) {
+        struct awaited *w = &ch->hosts[i];
+        const struct row *r = db_get(d, CLASS_host, &w->host);
+        struct error *e = NULL;
+        if (w->is_ignored || !r)
+            continue;
+        if (!net_change_hash_of_rows(d, &w->host, w->hash, &e)) {
+            error_free(e); /* the rows made no sense before, either */
+            continue;
+        }
+        if (!str_eq(row_str(r, FIELD_host_network_intent), w->hash) ||
+            str_eq(row_str(r, FIELD_host_network_outcome), "pending"))
+            return;
+    }
+    end(ch);
+}
+
+static void host_may_be_back(struct db *d, enum db_event event, const struct row *r, void *userdata) {
+    look_whether_back(userdata);
+}
+
+static void not_back_in_time(struct loop_source *s, void *userdata) {
+    end(userdata);
+}
+
 static void undone(struct error *error, void *userdata) {
     struct net_change *ch = userdata;
-    if (error) {
-        struct error *copy = error_dup(error);
-        log_err("the rows of a refused network change (%s) could not be put back: %s", call_def(ch->c)->name,
-                error_text(copy));
-        error_free(copy);
+    if (!error) {
+        ch->watch = db_watch_add(call_db(ch->c), CLASS_host, host_may_be_back, ch);
+        ch->deadline = loop_add_timer(api_loop(call_api(ch->c)), NET_CHANGE_BACK_MS, not_back_in_time, ch);
+        look_whether_back(ch);
+        return;
     }
+    struct error *copy = error_dup(error);
+    log_err("the rows of a refused network change (%s) could not be put back: %s", call_def(ch->c)->name,
+            error_text(copy));
+    error_free(copy);
     end(ch);
 }
 
@@ -342,9 +369,9 @@ static void look(struct net_change *ch) {
         const char *text = "";
         struct error *e = NULL;
         /* Other rows may have changed meanwhile, too: what counts is what the host is to have now. */
-        if (!w->is_done && !hash_fn(call_db(ch->c), &w->host, w->hash, &e))
+        if (!w->is_done && !w->is_ignored && !net_change_hash_of_rows(call_db(ch->c), &w->host, w->hash, &e))
             error_free(e);
-        enum verdict v = w->is_done ? APPLIED : look_at_host(call_db(ch->c), w, &text);
+        enum verdict v = w->is_done || w->is_ignored ? APPLIED : look_at_host(call_db(ch->c), w, &text);
         if (v == ROLLED_BACK || v == FAILED) {
             fail_and_undo(ch, v == FAILED ? ERR_NETWORK_CHANGE_FAILED : ERR_NETWORK_CHANGE_ROLLED_BACK, &w->host, text);
             return;
@@ -371,6 +398,7 @@ static void too_late(struct loop_source *s, void *userdata) {
     struct net_change *ch = userdata;
     for (size_t i = 0; i < ch->n_hosts; i++) {
         if (!ch->hosts[i].is_done) {
+            ch->hosts[i].is_ignored = true;
             fail_and_undo(ch, ERR_NETWORK_CHANGE_TIMEOUT, &ch->hosts[i].host, NULL);
             return;
         }
@@ -386,7 +414,7 @@ static void committed(struct error *error, void *userdata) {
     }
     for (size_t i = 0; i < ch->n_hosts; i++) {
         struct error *e = NULL;
-        if (hash_fn(call_db(ch->c), &ch->hosts[i].host, ch->hosts[i].hash, &e))
+        if (net_change_hash_of_rows(call_db(ch->c), &ch->hosts[i].host, ch->hosts[i].hash, &e))
             continue;
         /* The rows contradict themselves: no host would try them. */
         ch->failure = e;

@@ -12,6 +12,8 @@
 
 /* How long a host may take: its own checkpoint (60 s at most) and a margin for the way there and back. */
 #define NET_CHANGE_DEADLINE_MS 90000
+/* How long the hosts may take to return to what they had, before the call fails all the same. */
+#define NET_CHANGE_BACK_MS 15000
 #define NET_CHANGE_MAX_QUEUED 256
 
 struct net_change;
@@ -39,10 +41,6 @@ void net_change_delete(struct net_change *ch, const struct row *r);
 /* Commits and waits; then the call returns `result` (taken). */
 void net_change_commit(struct net_change *ch, struct value result);
 
-/*
- * The hash of what the replica now says the host's network should be; false with errp when that makes no sense. The
- * default is src/net's; tests set their own.
- */
-typedef bool net_change_hash_fn(struct db *d, const struct uuid *host, char ret[static 65], struct error **errp);
-void net_change_use_hash(net_change_hash_fn *fn);
-net_change_hash_fn net_change_hash_of_rows; /* the default */
+/* The hash of what the replica says the host's network should be; false with errp when that makes no sense. */
+bool net_change_hash_of_rows(struct db *d, const struct uuid *host, char ret[static 65],
+                             struct error **errp) _warn_unused_;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the rows say a host's network should be, as src/net reads them, reduced to its hash. */
 #include "classes/net_change.h"
-
-#if __has_include("net/net_wanted.h")
 #include "net/net_wanted.h"
 
 bool net_change_hash_of_rows(struct db *d, const struct uuid *host, char ret[static 65], struct error **errp) {
@@ -12,9 +10,3 @@ bool net_change_hash_of_rows(struct db *d, const struct uuid *host, char ret[sta
     net_config_hash(wanted, ret);
     return true;
 }
-#else
-bool net_change_hash_of_rows(struct db *d, const struct uuid *host, char ret[static 65], struct error **errp) {
-    error_set(errp, ERR_NOT_IMPLEMENTED, "network changes", NULL);
-    return false;
-}
-#endif
