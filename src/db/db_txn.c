@@ -29,6 +29,7 @@ void txn_free(struct db_txn *t) {
     json_decref(t->waits);
     json_decref(t->params);
     error_free(t->refused);
+    error_free(t->outcome);
     free(t->comment);
     free(t);
 }
