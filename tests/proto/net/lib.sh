@@ -181,7 +181,7 @@ expect_ping() { # ARGS...
 
 # Counts losses from the peer to the host while a command runs: sets LOST and SENT.
 ping_during() {
-    p ping -q -i 0.01 -w 60 10.66.0.2 >"$WORK/ping.log" 2>&1 &
+    ip netns exec "$PEER_NS" ping -q -i 0.01 -w 60 10.66.0.2 >"$WORK/ping.log" 2>&1 &
     local ping_pid=$!
     read -rt 0.3 <> <(:) || true
     "$@" || { kill -INT $ping_pid; fail "$*"; }
