@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lab/lab.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -65,6 +64,7 @@ void lab_free(struct lab *lab) {
     free(lab->dir);
     free(lab->bin_dir);
     free(lab->password);
+    free(lab->management);
     free(lab);
 }
 
@@ -88,6 +88,8 @@ static struct lab *lab_new(const char *dir, struct error **errp) {
     lab->lock_fd = -1;
     lab->password = xstrdup("muster");
     lab->bin_dir = xstrdup("");
+    lab->management = xstrdup("eth0");
+    lab->first_mtu = 1500;
     lab_set_id(lab);
     return lab;
 }
@@ -117,16 +119,15 @@ static bool lab_lock(struct lab *lab, struct error **errp) {
     return true;
 }
 
-static bool dir_is_empty(const char *path) {
-    DIR *d = opendir(path);
-    if (!d)
-        return false;
-    struct dirent *e;
-    bool empty = true;
-    while (empty && (e = readdir(d)))
-        empty = str_eq(e->d_name, ".") || str_eq(e->d_name, "..");
-    closedir(d);
-    return empty;
+/* A lab may share its folder with other things, but not with things of its own names. */
+static bool names_are_free(const char *dir) {
+    static const char *const names[] = {"ns", "run", "log", "disk", "mnt", "topology.json", "faults.json"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        _cleanup_free_ char *path = strf("%s/%s", dir, names[i]);
+        if (fs_exists(path))
+            return false;
+    }
+    return true;
 }
 
 bool lab_exists(const char *dir) {
@@ -141,9 +142,9 @@ struct lab *lab_create(const char *dir, const struct topology *topo, struct erro
         return NULL;
     }
     int r = fs_mkdirs(dir, 0755);
-    if (r < 0 || !dir_is_empty(dir)) {
+    if (r < 0 || !names_are_free(dir)) {
         error_setf(errp, LAB_ERROR, "Cannot use the folder '%s' for a lab: %s", dir,
-                   r < 0 ? strerror(-r) : "it is not empty, and nothing in it was made by muster-lab");
+                   r < 0 ? strerror(-r) : "it holds files of other things under names that a lab uses");
         return NULL;
     }
     struct lab *lab = lab_new(dir, errp);
@@ -176,8 +177,9 @@ static bool write_file(const struct lab *lab, const char *name, const struct buf
 
 static bool lab_save_main(const struct lab *lab, struct error **errp) {
     _cleanup_buf_ struct buf main_text = BUF_INIT;
-    json_t *root = json_pack("{s:i, s:s, s:s, s:s, s:b}", "version", 1, "dir", lab->dir, "bin_dir", lab->bin_dir,
-                             "password", lab->password, "no_daemon", lab->no_daemon);
+    json_t *root = json_pack("{s:i, s:s, s:s, s:s, s:b, s:s, s:i}", "version", 1, "dir", lab->dir, "bin_dir",
+                             lab->bin_dir, "password", lab->password, "no_daemon", lab->no_daemon, "management",
+                             lab->management, "first_mtu", (int)lab->first_mtu);
     char *text = json_dumps(root, JSON_INDENT(1));
     json_decref(root);
     if (!text) {
@@ -206,7 +208,8 @@ static bool lab_load(struct lab *lab, struct error **errp) {
     json_t *root = r >= 0 ? json_loadb(buf_str(&text), text.size, 0, NULL) : NULL;
     const char *bin_dir = json_string_value(json_object_get(root, "bin_dir"));
     const char *password = json_string_value(json_object_get(root, "password"));
-    if (!bin_dir || !password) {
+    const char *management = json_string_value(json_object_get(root, "management"));
+    if (!bin_dir || !password || !management) {
         error_setf(errp, LAB_ERROR, "Cannot read '%s': %s", main_path, r < 0 ? strerror(-r) : "it is damaged");
         json_decref(root);
         return false;
@@ -215,6 +218,9 @@ static bool lab_load(struct lab *lab, struct error **errp) {
     free(lab->password);
     lab->bin_dir = xstrdup(bin_dir);
     lab->password = xstrdup(password);
+    free(lab->management);
+    lab->management = xstrdup(management);
+    lab->first_mtu = (unsigned)json_integer_value(json_object_get(root, "first_mtu"));
     lab->no_daemon = json_is_true(json_object_get(root, "no_daemon"));
     json_decref(root);
     if (!topology_load(&lab->topo, topo_path, errp))

@@ -22,11 +22,13 @@
 #define LAB_RUN_DIR "/run/muster-lab" /* inside a node */
 
 struct lab {
-    char *dir;      /* absolute, no symbolic links */
-    char id[9];     /* from the path of the folder */
-    char *bin_dir;  /* the build folder that holds src/daemon/musterd and the others */
-    char *password; /* root's, in every host */
-    bool no_daemon; /* hosts run without musterd */
+    char *dir;          /* absolute, no symbolic links */
+    char id[9];         /* from the path of the folder */
+    char *bin_dir;      /* the build folder that holds src/daemon/musterd and the others */
+    char *password;     /* root's, in every host */
+    bool no_daemon;     /* hosts run without musterd */
+    char *management;   /* NICs of each host's first configuration, with commas: several are a bond */
+    unsigned first_mtu; /* MTU of that configuration */
     struct topology topo;
     struct faults faults;
     int lock_fd;
@@ -41,7 +43,7 @@ struct node {
     unsigned sw;                  /* NODE_SWITCH only */
 };
 
-/* Makes a new lab in `dir`, which must not exist, or be empty; it holds the lock. */
+/* Makes a new lab in `dir`, which is made when it is missing; the lab holds the lock. */
 struct lab *lab_create(const char *dir, const struct topology *topo, struct error **errp);
 /* Opens the lab in `dir`; with `lock`, waits until no other verb changes it. */
 struct lab *lab_open(const char *dir, bool lock, struct error **errp);

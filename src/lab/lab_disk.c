@@ -69,7 +69,19 @@ static int mount_detached(const char *device) {
     return fd < 0 ? -errno : fd;
 }
 
+static unsigned loops_of(const char *path, bool detach);
+
 bool disk_attach(struct disk *d, const char *image, struct error **errp) {
+    /* A power control that was killed left the image to the kernel, which lets go of it in its own time. Two devices on
+     * one image would be two file systems that do not know of each other. */
+    uint64_t end = lab_now_ms() + RELEASE_TIMEOUT_MS;
+    while (loops_of(image, /* detach= */ false) > 0) {
+        if (lab_now_ms() >= end) {
+            error_setf(errp, LAB_ERROR, "The disk '%s' is still in use by somebody else; 'losetup' shows it.", image);
+            return false;
+        }
+        poll(NULL, 0, 5);
+    }
     _cleanup_close_ int image_fd = open(image, O_RDWR | O_CLOEXEC);
     int r = image_fd < 0 ? -errno : loop_attach(image_fd, image, d->device);
     if (r < 0) {
@@ -120,26 +132,31 @@ bool disk_detach(struct disk *d, struct error **errp) {
     return released;
 }
 
-unsigned disk_detach_all(const char *dir) {
+/* How many loop devices have this file, or one in this folder, as their image; with `detach`, tells them to let go. */
+static unsigned loops_of(const char *path, bool detach) {
     unsigned found = 0;
     DIR *d = opendir("/sys/block");
     if (!d)
         return 0;
     struct dirent *e;
-    _cleanup_free_ char *prefix = strf("%s/", dir);
+    size_t len = strlen(path);
     while ((e = readdir(d))) {
         if (!str_starts(e->d_name, "loop"))
             continue;
-        _cleanup_free_ char *path = strf("/sys/block/%s/loop/backing_file", e->d_name);
+        _cleanup_free_ char *info = strf("/sys/block/%s/loop/backing_file", e->d_name);
         _cleanup_buf_ struct buf file = BUF_INIT;
-        if (fs_read(path, 8192, &file) < 0 || !str_starts(buf_str(&file), prefix))
+        if (fs_read(info, 8192, &file) < 0 || !str_starts(buf_str(&file), path) || !strchr("/\n", buf_str(&file)[len]))
             continue;
         found++;
         _cleanup_free_ char *device = strf("/dev/%s", e->d_name);
-        _cleanup_close_ int fd = open(device, O_RDWR | O_CLOEXEC);
+        _cleanup_close_ int fd = detach ? open(device, O_RDWR | O_CLOEXEC) : -1;
         if (fd >= 0)
             (void)!ioctl(fd, LOOP_CLR_FD);
     }
     closedir(d);
     return found;
+}
+
+unsigned disk_detach_all(const char *dir) {
+    return loops_of(dir, /* detach= */ true);
 }

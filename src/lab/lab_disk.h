@@ -25,5 +25,5 @@ bool disk_attach(struct disk *d, const char *image, struct error **errp);
 int disk_cut(const struct disk *d); /* the file system stops as at a power cut; 0 or negative errno */
 /* Gives the disk back and waits until nobody uses it any more. */
 bool disk_detach(struct disk *d, struct error **errp);
-/* Detaches every loop device whose image lies under `dir`; returns how many it found. */
-unsigned disk_detach_all(const char *dir);
+/* Detaches every loop device whose image lies under `folder`; returns how many it found. */
+unsigned disk_detach_all(const char *folder);

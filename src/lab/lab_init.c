@@ -140,9 +140,10 @@ static void first_configuration(struct init *i) {
     if (fs_exists("/var/lib/muster/network/good.json") || h->n_nics == 0)
         return;
     stage("first network configuration");
-    int code = RUN(i, "muster-netboot", NETBOOT_TIMEOUT_MS, "muster-netboot", "init", "--device", h->nics[0].name,
+    _cleanup_free_ char *mtu = strf("%u", i->lab->first_mtu);
+    int code = RUN(i, "muster-netboot", NETBOOT_TIMEOUT_MS, "muster-netboot", "init", "--device", i->lab->management,
                    "--mode", "static", "--ip", h->address, "--netmask", "255.255.255.0", "--gateway", TOPO_GATEWAY,
-                   "--datapath", "netdev");
+                   "--mtu", mtu, "--datapath", "netdev");
     if (code != 0)
         stage("the first network configuration failed (%d), see /var/log/muster-netboot.log", code);
 }
@@ -196,18 +197,26 @@ static bool boot_switch(struct init *i) {
         return false;
     /* One transaction with every cable that is plugged in. max-revalidator: relearn a moved MAC quickly, as hardware
      * does. */
-    _cleanup_buf_ struct buf script = BUF_INIT;
+    _cleanup_buf_ struct buf script = BUF_INIT, links = BUF_INIT;
     buf_add_str(&script, "exec ovs-vsctl --no-wait -- set Open_vSwitch . other_config:max-revalidator=100"
                          " -- add-br br0 -- set bridge br0 datapath_type=netdev");
     DIR *d = opendir("/sys/class/net");
     struct dirent *e;
     while (d && (e = readdir(d))) {
         if (e->d_name[0] != '.' && (strchr(e->d_name, '-') || str_eq(e->d_name, TOPO_ISL_PORT)) &&
-            !str_starts(e->d_name, "ovs-"))
+            !str_starts(e->d_name, "ovs-")) {
+            buf_addf(&links, "link set %s up\n", e->d_name);
             buf_addf(&script, " -- add-port br0 %s -- set interface %s mtu_request=9216", e->d_name, e->d_name);
+        }
     }
     if (d)
         closedir(d);
+    _cleanup_error_ struct error *err = NULL;
+    const char *const ip[] = {"ip", "-batch", "-", NULL};
+    if (!lab_run(NULL, ip, buf_str(&links), NULL, &err)) {
+        stage("%s", error_param(err, 0));
+        return false;
+    }
     if (RUN(i, "ovs-vsctl", TOOL_TIMEOUT_MS, "/bin/sh", "-c", buf_str(&script)) != 0)
         return false;
     start_vswitchd(i);

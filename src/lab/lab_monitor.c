@@ -206,6 +206,8 @@ static void init_gone(struct monitor *m, int wait_status) {
     bool ok = disk_detach(&m->disk, &err);
     if (m->node.kind == NODE_HOST)
         ok = net_power_cycle(m->lab, m->node.host, &err) && ok;
+    else if (m->node.kind == NODE_SWITCH)
+        net_switch_dark(m->lab, m->node.sw);
     if (!ok)
         lab_say("%s: %s", m->node.name, error_param(err, 0));
     /* reboot(2) inside a PID namespace ends its PID 1 with SIGHUP for a restart and SIGINT for a halt. */
@@ -410,6 +412,16 @@ int monitor_main(const char *dir, const char *name) {
         fprintf(stderr, "muster-lab: %s: cannot listen: %s\n", name, strerror(m.listen_fd < 0 ? -m.listen_fd : errno));
         lab_free(m.lab);
         return 1;
+    }
+    /* The power control before us was killed, and its node with it: what a power cut leaves behind goes now. */
+    struct node_state before;
+    _cleanup_error_ struct error *none = NULL, *trouble = NULL;
+    if (node_state_load(m.lab, name, &before, &none)) {
+        m.state.boots = before.boots;
+        if (m.node.kind == NODE_HOST && !net_power_cycle(m.lab, m.node.host, &trouble))
+            lab_say("%s: %s", name, error_param(trouble, 0));
+        else if (m.node.kind == NODE_SWITCH)
+            net_switch_dark(m.lab, m.node.sw);
     }
     m.state.monitor = proc_self();
     state_set(&m, POWER_OFF, "off");

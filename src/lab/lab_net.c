@@ -143,6 +143,27 @@ bool net_power_cycle(const struct lab *lab, const struct topo_host *h, struct er
     return netns_replace(new_ns, old_ns, errp) && offloads_off_in(lab, h->name, &nics, errp);
 }
 
+void net_switch_dark(const struct lab *lab, unsigned sw) {
+    _cleanup_buf_ struct buf script = BUF_INIT;
+    _cleanup_free_ char *ns = lab_netns(lab, topo_switch_names[sw]);
+    for (unsigned i = 0; i < lab->topo.n_hosts; i++) {
+        const struct topo_host *h = &lab->topo.hosts[i];
+        for (unsigned k = 0; k < h->n_nics; k++) {
+            char port[TOPO_PORT_SIZE];
+            if (h->nics[k].sw == sw)
+                buf_addf(&script, "link set %s down\n", topology_port(h, &h->nics[k], port));
+        }
+    }
+    buf_addf(&script, "link set %s down\n", TOPO_ISL_PORT);
+    if (sw == 0)
+        buf_addf(&script, "link set %s down\n", TOPO_DESK_PORT);
+    buf_add_str(&script, "link del br0\nlink del ovs-netdev\n");
+    const char *const argv[] = {"ip", "-force", "-batch", "-", NULL};
+    _cleanup_error_ struct error *missing = NULL;
+    /* -force goes on past what is not there; ip then says so at the end, which is no news. */
+    (void)lab_run(ns, argv, buf_str(&script), NULL, &missing);
+}
+
 bool net_guard(const char *netns, const struct topo_host *h, struct error **errp) {
     _cleanup_buf_ struct buf script = BUF_INIT;
     buf_add_str(&script, "table netdev muster_lab_guard\ndelete table netdev muster_lab_guard\n");

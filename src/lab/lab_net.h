@@ -17,6 +17,8 @@ bool net_link_set(const struct lab *lab, const char *node, const char *ifname, b
  * and everything else (taps, addresses, routes, rules, sockets, filters) dies with the old one.
  */
 bool net_power_cycle(const struct lab *lab, const struct topo_host *h, struct error **errp);
+/* The same for a switch: its ports lose their link, and the devices its software made go. */
+void net_switch_dark(const struct lab *lab, unsigned sw);
 /* The ingress guard of a host, for the namespace that the caller is in (netns NULL) or another. The userspace datapath
  * taps the NICs, so the kernel's own stack sees each frame a second time; this stops it there. */
 bool net_guard(const char *netns, const struct topo_host *h, struct error **errp);

@@ -6,6 +6,8 @@
 
 #include "base/str.h"
 
+#define PING_IN_FLIGHT 5
+
 /* "[1700000000.123456] 64 bytes from 10.9.0.2: icmp_seq=5 ttl=64 time=0.5 ms[ (DUP!)]" */
 static bool answer_parse(const char *line, double *ret_time, unsigned *ret_seq, bool *ret_twice) {
     const char *seq = strstr(line, "icmp_seq=");
@@ -46,6 +48,12 @@ void ping_report_parse(const char *text, struct ping_report *ret) {
     if (!r.complete)
         r.sent = last_seq;
     r.lost = r.sent > r.answered ? r.sent - r.answered : 0;
+    /* The last few were still on their way when ping was told to stop: nobody knows about them. */
+    unsigned tail = r.answered > 0 && r.sent > last_seq ? r.sent - last_seq : 0;
+    if (tail <= PING_IN_FLIGHT && tail <= r.lost) {
+        r.sent -= tail;
+        r.lost -= tail;
+    }
     r.gap_ms = (unsigned)(longest * 1000 + 0.5);
     *ret = r;
 }

@@ -5,7 +5,7 @@
 #include "base/macro.h"
 
 struct ping_report {
-    unsigned sent;
+    unsigned sent; /* without the last ones, up to five, that were still on their way when it was stopped */
     unsigned answered;
     unsigned lost;
     unsigned twice;  /* answers that came more than once */

@@ -87,7 +87,8 @@ static void remove_handles(const struct lab *lab) {
 static bool wait_for_disks(const struct lab *lab, struct error **errp) {
     uint64_t end = lab_now_ms() + END_TIMEOUT_MS;
     unsigned n;
-    while ((n = disk_detach_all(lab->dir)) > 0 && lab_now_ms() < end)
+    _cleanup_free_ char *folder = lab_path(lab, "disk"); /* a lab may lie in the folder of another */
+    while ((n = disk_detach_all(folder)) > 0 && lab_now_ms() < end)
         poll(NULL, 0, 20); /* the kernel lets go of a loop device in its own time and tells nobody */
     if (n > 0)
         error_setf(errp, LAB_ERROR, "%u loop devices still hold disks of the lab; 'losetup' lists them.", n);

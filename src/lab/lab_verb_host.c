@@ -47,7 +47,7 @@ int verb_hook(const struct verb_context *c, int argc, char **argv) {
         known = known || str_eq(argv[1], hook_points[i]);
     if (!known || (argc != 3 && !once))
         return verb_misuse("hook", "Wrong arguments.");
-    bool clear = str_eq(argv[2], "clear");
+    bool clear = str_eq(argv[2], "clear") || str_empty(argv[2]);
     if (!hook_write(c, argv[0], argv[1], clear ? NULL : argv[2], once, &err))
         return verb_fail(err);
     lab_say("%s: hook %s %s", argv[0], argv[1],

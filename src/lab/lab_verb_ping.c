@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/fs.h"
 #include "base/str.h"
@@ -46,7 +48,7 @@ static bool options_parse(struct ping_options *o, int argc, char **argv) {
             return false;
         }
     }
-    return o->from && o->to && !strchr(o->to, '/') && !strchr(o->to, '\'');
+    return o->from && !strchr(o->from, '/') && (!o->to || !strpbrk(o->to, "/'"));
 }
 
 static const char *target_address(const struct lab *lab, const char *to) {
@@ -69,7 +71,7 @@ static int node_run(const struct lab *lab, const char *node, const char *script,
 int verb_ping_start(const struct verb_context *c, int argc, char **argv) {
     _cleanup_error_ struct error *err = NULL;
     struct ping_options o;
-    if (!options_parse(&o, argc, argv))
+    if (!options_parse(&o, argc, argv) || !o.to)
         return verb_misuse("ping-start", "Wrong arguments.");
     _cleanup_lab_ struct lab *lab = lab_open(c->dir, /* lock= */ false, &err);
     if (!lab)
@@ -100,6 +102,29 @@ static void ping_stop(const struct lab *lab, const struct ping_options *o) {
     (void)node_run(lab, o->from, script, null, /* detach= */ false, &ignored);
 }
 
+/* The target of the ping that was started last from a node. */
+static char *last_target(const struct lab *lab, const char *from) {
+    _cleanup_free_ char *pattern = lab_path(lab, "run/ping-%s-*.log", from);
+    size_t skip = strlen(lab->dir) + strlen("/run/ping--") + strlen(from);
+    glob_t found = {0};
+    char *target = NULL;
+    struct timespec newest = {0};
+    if (glob(pattern, 0, NULL, &found) != 0)
+        return NULL;
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        struct stat st;
+        if (stat(found.gl_pathv[i], &st) < 0 || st.st_mtim.tv_sec < newest.tv_sec ||
+            (st.st_mtim.tv_sec == newest.tv_sec && st.st_mtim.tv_nsec < newest.tv_nsec))
+            continue;
+        newest = st.st_mtim;
+        free(target);
+        const char *name = found.gl_pathv[i] + skip;
+        target = xstrndup(name, strlen(name) - strlen(".log"));
+    }
+    globfree(&found);
+    return target;
+}
+
 int verb_ping_report(const struct verb_context *c, int argc, char **argv) {
     _cleanup_error_ struct error *err = NULL;
     _cleanup_buf_ struct buf text = BUF_INIT;
@@ -110,6 +135,14 @@ int verb_ping_report(const struct verb_context *c, int argc, char **argv) {
     _cleanup_lab_ struct lab *lab = lab_open(c->dir, /* lock= */ false, &err);
     if (!lab)
         return verb_fail(err);
+    _cleanup_free_ char *target = o.to ? NULL : last_target(lab, o.from);
+    if (!o.to)
+        o.to = target;
+    if (!o.to) {
+        error_setf(&err, LAB_ERROR, "No ping was started from '%s'. Start one with: muster-lab ping-start %s TO",
+                   o.from, o.from);
+        return verb_fail(err);
+    }
     ping_stop(lab, &o);
     _cleanup_free_ char *path = lab_path(lab, "run/ping-%s-%s.log", o.from, o.to);
     int got = fs_read(path, MAX_OUTPUT, &text);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/fs.h"
 #include "base/str.h"
 #include "lab/lab_monitor.h"
 #include "lab/lab_ns.h"
@@ -120,20 +121,18 @@ int verb_xe(const struct verb_context *c, int argc, char **argv) {
     return code < 0 ? verb_fail(err) : code;
 }
 
-/* What the daemon says about itself, in one word; "-" when there is none to ask. */
+/* The state that the daemon of a host says it is in, over its local socket; "-" when there is nobody to ask. */
 static char *daemon_state(const struct lab *lab, const struct topo_host *h) {
     _cleanup_error_ struct error *err = NULL;
     _cleanup_buf_ struct buf out = BUF_INIT;
     _cleanup_free_ char *filter = strf("name-label=%s", h->name);
-    const char *const argv[] = {"timeout", "5", "xe", "host-list", filter, "params=other-config", "--minimal", NULL};
+    const char *const argv[] = {"timeout",   "5", "xe", "host-list", filter, "params=membership-state",
+                                "--minimal", NULL};
     if (run_collect(lab, h->name, argv, &out, &err) != 0)
         return xstrdup("-");
-    /* "key: value; key: value" */
-    const char *at = strstr(buf_str(&out), "state: ");
-    if (!at)
-        return xstrdup("answers");
-    at += strlen("state: ");
-    return xstrndup(at, strcspn(at, ";\n"));
+    const char *text = buf_str(&out);
+    size_t len = strcspn(text, "\n,");
+    return len > 0 ? xstrndup(text, len) : xstrdup("-");
 }
 
 int verb_status(const struct verb_context *c, int argc, char **argv) {
@@ -210,32 +209,54 @@ int verb_wait_ready(const struct verb_context *c, int argc, char **argv) {
     return 0;
 }
 
+static int show_service(const struct lab *lab, const char *node, const char *service, struct error **errp) {
+    _cleanup_free_ char *plain = strf("/var/log/%s.log", service);
+    _cleanup_free_ char *ovs = strf("/var/log/openvswitch/%s.log", service);
+    const char *const cat[] = {
+        "sh", "-c", "if [ -s \"$1\" ]; then cat \"$1\"; fi; if [ -e \"$2\" ]; then cat \"$2\"; fi", "logs", plain,
+        ovs,  NULL};
+    return run_in(lab, node, cat, errp);
+}
+
+/* What its power control saw, stage by stage, and what its services of ours said. */
+static void show_node(const struct lab *lab, const struct node *node) {
+    static const char *const services[] = {"muster-netboot", "musterd"};
+    _cleanup_free_ char *path = lab_path(lab, "log/%s.log", node->name);
+    _cleanup_buf_ struct buf text = BUF_INIT;
+    if (fs_read(path, 64 * 1024 * 1024, &text) == 0)
+        fwrite(text.data, 1, text.size, stdout);
+    for (size_t i = 0; node->kind == NODE_HOST && i < ARRAY_SIZE(services); i++) {
+        _cleanup_error_ struct error *off = NULL;
+        printf("---- %s: %s\n", node->name, services[i]);
+        fflush(stdout);
+        if (show_service(lab, node->name, services[i], &off) < 0)
+            printf("%s\n", error_param(off, 0));
+    }
+}
+
 int verb_logs(const struct verb_context *c, int argc, char **argv) {
     _cleanup_error_ struct error *err = NULL;
+    struct node nodes[LAB_MAX_NODES];
     if (argc < 1 || argc > 2)
         return verb_misuse("logs", "'logs' needs a host, and perhaps a service.");
     _cleanup_lab_ struct lab *lab = lab_open(c->dir, /* lock= */ false, &err);
     if (!lab)
         return verb_fail(err);
-    struct node node;
-    if (!lab_node(lab, argv[0], &node, &err))
+    unsigned n = 1;
+    if (str_eq(argv[0], "--all"))
+        n = lab_nodes(lab, nodes);
+    else if (!lab_node(lab, argv[0], &nodes[0], &err))
         return verb_fail(err);
-    if (argc == 1) { /* what its power control saw, stage by stage */
-        _cleanup_free_ char *path = lab_path(lab, "log/%s.log", node.name);
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-        char part[4096];
-        ssize_t n;
-        while (fd >= 0 && (n = read(fd, part, sizeof(part))) > 0)
-            fwrite(part, 1, (size_t)n, stdout);
-        return 0;
+    if (argc == 2 && n == 1) {
+        int code = show_service(lab, nodes[0].name, argv[1], &err);
+        return code < 0 ? verb_fail(err) : code;
     }
-    _cleanup_free_ char *plain = strf("/var/log/%s.log", argv[1]);
-    _cleanup_free_ char *ovs = strf("/var/log/openvswitch/%s.log", argv[1]);
-    const char *const cat[] = {
-        "sh", "-c", "if [ -s \"$1\" ]; then cat \"$1\"; fi; if [ -e \"$2\" ]; then cat \"$2\"; fi", "logs", plain,
-        ovs,  NULL};
-    int code = run_in(lab, node.name, cat, &err);
-    return code < 0 ? verb_fail(err) : code;
+    for (unsigned i = 0; i < n; i++) {
+        if (n > 1)
+            printf("==== %s\n", nodes[i].name);
+        show_node(lab, &nodes[i]);
+    }
+    return 0;
 }
 
 int verb_fdb(const struct verb_context *c, int argc, char **argv) {

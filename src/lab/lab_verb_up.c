@@ -23,6 +23,8 @@ struct up_options {
     const char *password;
     unsigned n_hosts;
     unsigned n_nics;
+    const char *management;
+    unsigned mtu;
     bool no_daemon;
     bool off;
     bool replace;
@@ -92,6 +94,8 @@ static bool parse_options(struct up_options *o, int argc, char **argv) {
                                             {"nics", required_argument, NULL, 'i'},
                                             {"bin", required_argument, NULL, 'b'},
                                             {"password", required_argument, NULL, 'p'},
+                                            {"management", required_argument, NULL, 'm'},
+                                            {"mtu", required_argument, NULL, 'M'},
                                             {"no-daemon", no_argument, NULL, 'D'},
                                             {"off", no_argument, NULL, 'o'},
                                             {"replace", no_argument, NULL, 'r'},
@@ -119,6 +123,14 @@ static bool parse_options(struct up_options *o, int argc, char **argv) {
             break;
         case 'p':
             o->password = optarg;
+            break;
+        case 'm':
+            o->management = optarg;
+            break;
+        case 'M':
+            if (!str_parse_int(optarg, 576, 9198, &number))
+                return false;
+            o->mtu = (unsigned)number;
             break;
         case 'D':
             o->no_daemon = true;
@@ -218,6 +230,11 @@ int verb_up(const struct verb_context *c, int argc, char **argv) {
         free(lab->password);
         lab->password = xstrdup(o.password);
     }
+    if (o.management) {
+        free(lab->management);
+        lab->management = xstrdup(o.management);
+    }
+    lab->first_mtu = o.mtu ? o.mtu : 1500;
     lab->no_daemon = o.no_daemon;
     bool ok = !err && lab_save(lab, &err);
     if (ok) {

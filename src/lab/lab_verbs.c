@@ -5,14 +5,16 @@
 
 const struct verb lab_verbs[] = {
     {"up",
-     "[--hosts N] [--nics N] [--topology NAME|FILE] [--bin BUILD-FOLDER] [--password TEXT] [--no-daemon] [--off] "
-     "[--replace]",
+     "[--hosts N] [--nics N] [--topology NAME|FILE] [--bin BUILD-FOLDER] [--password TEXT] "
+     "[--management NICS] [--mtu N] [--no-daemon] [--off] [--replace]",
      "Build a lab and start it",
      "  --hosts N      that many hosts h1.. in one pool (default 4)\n"
      "  --nics N       that many NICs per host (default 4); even ones on switch swA, odd ones on swB\n"
      "  --topology T   a file, or the name of one that comes with the program: four, two-pools, single-nic, lacp\n"
      "  --bin DIR      the build folder with musterd, muster-netboot and xe (default: the one this program is in)\n"
      "  --password P   root's password in every host (default: muster)\n"
+     "  --management N NICs of the first network configuration (default eth0); eth0,eth1 is a bond\n"
+     "  --mtu N        MTU of that configuration (default 1500)\n"
      "  --no-daemon    hosts run everything but musterd\n"
      "  --off          leave the hosts switched off\n"
      "  --replace      remove the lab that is in the folder first\n"
@@ -26,8 +28,10 @@ const struct verb lab_verbs[] = {
     {"shell", "HOST", "A shell in a host", NULL, verb_shell},
     {"xe", "HOST|-- ARGUMENTS...", "Run xe on a host, or with -- at the desk over the network",
      "At the desk the first host that is on is asked, as root; give -s, -u, -pw to ask another.", verb_xe},
-    {"logs", "HOST [SERVICE]", "What happened to a node, or the log of a service in it",
-     "Services: musterd, muster-netboot, ovsdb-server, ovs-vswitchd, lldpd, hooks.", verb_logs},
+    {"logs", "HOST [SERVICE] | --all", "What happened to a node and what its services logged",
+     "Services: musterd, muster-netboot, ovsdb-server, ovs-vswitchd, lldpd, hooks. Without one, the first two are "
+     "shown.",
+     verb_logs},
     {"reboot", "HOST...", "Restart hosts in an orderly way; returns when they are up again", NULL, verb_reboot},
     {"power-cut", "HOST...", "Take a host's power: what was not synced to its disk is lost", NULL, verb_power_cut},
     {"power-on", "HOST...", "Switch hosts on; returns when their services have started", NULL, verb_power_on},
@@ -68,7 +72,7 @@ const struct verb lab_verbs[] = {
      "Set the MTU of legs behind the daemon's back, under a port that keeps its own", NULL, verb_legs_mtu},
     {"ping-start", "FROM TO [--interval-ms 10] [--size 56] [--seconds 600]",
      "Ping in the background, from a node to a node or an address", NULL, verb_ping_start},
-    {"ping-report", "FROM TO [--max-lost N]", "Stop that ping and tell what was lost; fails when it was more than N",
+    {"ping-report", "FROM [TO] [--max-lost N]", "Stop that ping and tell what was lost; fails when it was more than N",
      NULL, verb_ping_report},
     {"disk-fill", "HOST", "Fill a host's disk to the last block", NULL, verb_disk_fill},
     {"disk-free", "HOST", "Make room on it again", NULL, verb_disk_free},
