@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define START_MS 8000 /* udhcpc answers or goes to the background after three questions, two seconds apart */
+#define START_MS 8000 /* udhcpc answers, or goes to the background after two questions, two seconds apart */
 #define STOP_MS 1000
 #define OUTPUT_SIZE 65536
 #define LOCK_ADVMSS(size, family) ((unsigned)(size) - ((family) == AF_INET6 ? 60 : 40)) /* IP and TCP headers */
@@ -85,9 +85,23 @@ bool net_dhcp_start(const struct net_services *s, const char *link, enum net_fam
     _cleanup_free_ char *size = strf("MUSTER_CONTROL_SIZE=%d", size_for(s, link));
     if (!make_event_link(s, event, errp))
         return false;
+    struct net_lease last = {0};
+    struct error *ignored = NULL;
+    char last_ip[NET_ADDR_TEXT_SIZE] = "";
+    if (net_lease_load(s->net_dir, link, family, &last, &ignored))
+        (void)net_addr_text(&last.address, false, last_ip);
+    error_free(ignored);
+    time_t started = time(NULL);
     /* -b: goes on in the background when nobody answers; -O mtu: so that the offered one can be reported. */
-    const char *const argv[] = {"env", net_dir, run_dir, resolv, size, "udhcpc", "-b", "-S", "-i", link,  "-s", event,
-                                "-p",  pid,     "-t",    "3",    "-T", "2",      "-A", "5",  "-O", "mtu", NULL};
+    const char *argv[32] = {"env", net_dir, run_dir, resolv, size, "udhcpc", "-b", "-S", "-i", link, "-s",
+                            event, "-p",    pid,     "-t",   "2",  "-T",     "2",  "-A", "5",  "-O", "mtu"};
+    unsigned n = 0;
+    while (argv[n])
+        n++;
+    if (last_ip[0]) { /* the address it had */
+        argv[n++] = "-r";
+        argv[n++] = last_ip;
+    }
     struct child_result result = {0};
     int r = child_run_sync(argv, NULL, START_MS, OUTPUT_SIZE, &result);
     bool ok = r == 0 && result.exit_code == 0 && !result.timed_out;
@@ -99,9 +113,8 @@ bool net_dhcp_start(const struct net_services *s, const char *link, enum net_fam
     if (r == 0)
         child_result_done(&result);
     struct net_lease lease;
-    struct error *ignored = NULL;
-    bool answered = ok && net_lease_load(s->net_dir, link, family, &lease, &ignored) &&
-                    time(NULL) - lease.obtained < 2 * START_MS / 1000;
+    ignored = NULL;
+    bool answered = ok && net_lease_load(s->net_dir, link, family, &lease, &ignored) && lease.obtained >= started;
     error_free(ignored);
     return ok && (answered || fall_back(s, link, errp));
 }

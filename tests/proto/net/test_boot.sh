@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # One NIC, MTU 9000: first boot, power cut and boot again, stale and foreign content of the switch's database, legs at
 # 1500 under a port at 9000, a power cut in the middle of a change, damaged files, and the size lock of both families.
-# shellcheck source=lib.sh
+# shellcheck source=tests/proto/net/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 peer_up

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Changes of the management network of a running host, under ping every 10 ms: a bond grown over the address and shrunk
 # again, MTU up and down, the way back when the pool does not confirm, a daemon that dies in the middle, hand-made changes.
-# shellcheck source=lib.sh
+# shellcheck source=tests/proto/net/lib.sh
 . "$(dirname "$0")/lib.sh"
 AGENT=${MUSTER_AGENT_RUN:?path of agent_run}
 
