@@ -121,6 +121,7 @@ bool net_plan_compute(const struct net_config *wanted, const struct net_observed
     planner_lower_ports(&p);
     legs_up(&p);
     planner_raise_legs(&p);
+    planner_hold_ports(&p);
     planner_switch(&p);
     planner_raise_ports(&p);
     planner_lower_legs(&p);

@@ -153,6 +153,18 @@ static void clean_legs(struct net_planner *p, const struct net_bridge *b) {
     }
 }
 
+/* Of our bridges that go: two routes to the same network would hide the locked one. */
+static void clean_leftovers(struct net_planner *p) {
+    struct net_observed *snapshot = net_observed_copy(p->now);
+    for (unsigned i = 0; i < snapshot->n_addrs; i++) {
+        const struct net_obs_addr *a = &snapshot->addrs[i];
+        const struct net_obs_port *port = net_observed_port(snapshot, a->link);
+        if (port && port->ours && !net_config_bridge(p->wanted, a->link) && !net_addr_is_link_local(&a->addr))
+            delete_addr(p, a->link, &a->addr, "its bridge is not wanted any more");
+    }
+    net_observed_free(snapshot);
+}
+
 void planner_addresses(struct net_planner *p) {
     const struct net_bridge *m = net_config_management(p->wanted);
     if (m && planner_can_touch(p, m))
@@ -165,4 +177,5 @@ void planner_addresses(struct net_planner *p) {
     for (unsigned i = 0; i < p->wanted->n_bridges; i++)
         if (planner_can_touch(p, &p->wanted->bridges[i]))
             clean_legs(p, &p->wanted->bridges[i]);
+    clean_leftovers(p);
 }

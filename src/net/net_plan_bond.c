@@ -100,10 +100,12 @@ void planner_take_legs(struct net_planner *p, struct net_step *s, const net_name
 static void uplink_name(const struct net_planner *p, const struct net_step *s, const struct net_bridge *b,
                         const char *first, net_name ret) {
     str_copy(ret, NET_NAME_SIZE, b->purpose == NET_PURPOSE_BOND ? b->bond.name : first);
-    if (!net_observed_port(p->now, ret))
+    const struct net_obs_port *holder = net_observed_port(p->now, ret);
+    if (!holder)
         return;
     for (unsigned i = 0; i < s->n_ovs; i++)
-        if (s->ovs[i].kind == NET_OVS_PORT_DEL && str_eq(s->ovs[i].port, ret))
+        if ((s->ovs[i].kind == NET_OVS_PORT_DEL && str_eq(s->ovs[i].port, ret)) ||
+            (s->ovs[i].kind == NET_OVS_BRIDGE_DEL && str_eq(s->ovs[i].bridge, holder->bridge)))
             return;
     _cleanup_free_ char *other = strf("u-%.13s", b->name);
     str_copy(ret, NET_NAME_SIZE, other);
@@ -136,9 +138,9 @@ void planner_put_uplink(struct net_planner *p, struct net_step *s, const struct 
     o->has_bond = b->purpose == NET_PURPOSE_BOND;
     if (o->has_bond)
         o->bond = first_bond(p, b);
-    o->mtu = b->mtu;
-    for (unsigned i = 0; i < n; i++)
-        o->mtu = MIN(o->mtu, planner_leg_mtu(p, b, legs[i]));
+    if (o->has_bond && !list_has(legs, n, o->bond.primary))
+        str_copy(o->bond.primary, sizeof(o->bond.primary), legs[0]);
+    o->mtu = planner_leg_mtu(p, b);
     struct net_ovs_bond bond = o->bond;
     bool wait = n > 1 && bond.mode == NET_OVS_BOND_AB;
     const struct net_obs_link *l = net_observed_link(p->now, bond.primary);
@@ -177,7 +179,7 @@ void planner_grow(struct net_planner *p, const struct net_bridge *b, const char 
         o->role = NET_ROLE_UPLINK;
         o->n_ifaces = 1;
         str_copy(o->ifaces[0], NET_NAME_SIZE, legs[i]);
-        o->mtu = planner_leg_mtu(p, b, legs[i]);
+        o->mtu = planner_leg_mtu(p, b);
     }
     expect_legs(&s, legs, n);
     const struct net_obs_link *l = net_observed_link(p->now, bond.primary);

@@ -55,17 +55,22 @@ static const char *find_source(const struct net_planner *p, const struct net_bri
     return "";
 }
 
+/* Whether an address wanted on `to` is still on this real bridge, or on a VLAN of it. */
+static bool bears(const struct net_planner *p, const char *bridge, const struct net_bridge *to) {
+    const char *from = planner_can_touch(p, to) ? find_source(p, to) : "";
+    const char *real = from[0] ? net_model_real_bridge(p->now, from) : NULL;
+    return real && str_eq(real, bridge);
+}
+
 bool planner_bears_moving(const struct net_planner *p, const char *bridge) {
-    for (unsigned i = 0; i < p->wanted->n_bridges; i++) {
-        const struct net_bridge *to = &p->wanted->bridges[i];
-        if (!planner_can_touch(p, to))
-            continue;
-        const char *from = find_source(p, to);
-        const char *real = from[0] ? net_model_real_bridge(p->now, from) : NULL;
-        if (real && str_eq(real, bridge))
+    for (unsigned i = 0; i < p->wanted->n_bridges; i++)
+        if (bears(p, bridge, &p->wanted->bridges[i]))
             return true;
-    }
     return false;
+}
+
+bool planner_waits_for_address(const struct net_planner *p, const struct net_bridge *to) {
+    return planner_can_touch(p, to) && find_source(p, to)[0];
 }
 
 static void remember(struct net_planner *p, const char *link) {
@@ -235,18 +240,34 @@ static void reduce_old(struct net_planner *p, const char *old_bridge, const stru
     planner_shrink(p, old_bridge, port_name, keep, n_keep, has_primary ? primary : keep[0]);
 }
 
+/* Legs under another address that has still to move are left where they are; the port grows by them later. */
+static unsigned legs_to_move(const struct net_planner *p, const char *old_bridge, const struct net_bridge *base,
+                             net_name ret[static NET_MAX_LEGS]) {
+    net_name legs[NET_MAX_LEGS];
+    unsigned n = planner_legs(p, base, legs), n_ret = 0;
+    for (unsigned i = 0; i < n; i++) {
+        const struct net_obs_port *port = net_observed_port_of_iface(p->now, legs[i]);
+        if (!port || str_eq(port->bridge, old_bridge) || !planner_bears_moving(p, port->bridge))
+            str_copy(ret[n_ret++], NET_NAME_SIZE, legs[i]);
+    }
+    return n_ret;
+}
+
 static void move_with_nic(struct net_planner *p, const char *from_link, const char *old_bridge_name,
                           const struct net_bridge *to, const struct net_bridge *base) {
     net_name from, old_bridge, legs[NET_MAX_LEGS];
     str_copy(from, sizeof(from), from_link); /* the model's arrays move on with each step */
     str_copy(old_bridge, sizeof(old_bridge), old_bridge_name);
-    unsigned n = planner_legs(p, base, legs);
+    unsigned n = legs_to_move(p, old_bridge, base, legs);
     reduce_old(p, old_bridge, base);
-    if (to != base && !net_observed_port(p->now, to->name)) {
-        struct net_step s = planner_step(p, NET_OP_OVS, "'%s' must be there before its address comes", to->name);
-        planner_put_vlan(p, &s, to);
+    if (to != base) {
+        struct net_step s = planner_step(p, NET_OP_OVS, "'%s' must be in its place before its address comes", to->name);
+        planner_put_vlan_home(p, &s, to);
         planner_expect(&s, NET_EXPECT_SWITCH_DONE, "", NET_WAIT_SWITCH_MS);
-        planner_add(p, &s);
+        if (s.n_ovs)
+            planner_add(p, &s);
+        else
+            planner_drop(&s);
     }
     add_patch(p, old_bridge, base->name);
     planner_add_link_up(p, base->name, "the address comes to it");
@@ -268,29 +289,48 @@ static void move_with_nic(struct net_planner *p, const char *from_link, const ch
     planner_add_garp(p, to->name, "at once: without it three of five runs went dark on a warm switch");
 }
 
+/* The old bridge gives its NIC to `base` and is to have none itself (else it gets that first, and no patch is needed).
+ */
+static bool shares_nic(const struct net_planner *p, const char *old_bridge, const struct net_bridge *base) {
+    const struct net_obs_port *uplink = planner_uplink(p, old_bridge);
+    const struct net_bridge *old = net_config_bridge(p->wanted, old_bridge);
+    net_name legs[NET_MAX_LEGS];
+    const struct net_bridge *m = net_config_management(p->wanted);
+    if ((old && planner_legs(p, old, legs)) || (m && net_config_base(p->wanted, m) != base && bears(p, old_bridge, m)))
+        return false;
+    unsigned n = planner_legs(p, base, legs);
+    for (unsigned k = 0; uplink && k < n; k++)
+        if (planner_port_has(uplink, legs[k]))
+            return !str_eq(old_bridge, base->name);
+    return false;
+}
+
+static bool waits_for_nic(const struct net_planner *p, const struct net_bridge *to) {
+    const struct net_bridge *base = net_config_base(p->wanted, to);
+    return planner_can_touch(p, to) && !planner_uplink(p, base->name) && net_observed_bridge(p->now, base->name);
+}
+
+static void move_shared_to(struct net_planner *p, const struct net_bridge *to) {
+    const struct net_bridge *base = net_config_base(p->wanted, to);
+    const char *from = waits_for_nic(p, to) ? find_source(p, to) : "";
+    const char *old_bridge = from[0] ? net_model_real_bridge(p->now, from) : NULL;
+    if (old_bridge && shares_nic(p, old_bridge, base))
+        move_with_nic(p, from, old_bridge, to, base);
+}
+
 void planner_move_shared(struct net_planner *p) {
+    const struct net_bridge *m = net_config_management(p->wanted);
+    if (m)
+        move_shared_to(p, m);
+    for (unsigned i = 0; i < p->wanted->n_bridges; i++)
+        move_shared_to(p, &p->wanted->bridges[i]);
+    /* Cut off after the address had moved: the patch ports still say where the NIC is. */
     for (unsigned i = 0; i < p->wanted->n_bridges; i++) {
-        const struct net_bridge *to = &p->wanted->bridges[i], *base = net_config_base(p->wanted, to);
-        if (!planner_can_touch(p, to) || planner_uplink(p, base->name) || !net_observed_bridge(p->now, base->name))
-            continue;
-        const char *from = find_source(p, to);
-        const char *old_bridge = from[0] ? net_model_real_bridge(p->now, from) : NULL;
-        if (!old_bridge) {
-            /* Cut off after the address had moved: the patch ports still say where the NIC is. */
-            const struct net_obs_port *b = net_observed_port(p->now, NET_PATCH_NEW),
-                                      *a = net_observed_port(p->now, NET_PATCH_OLD);
-            if (!a || !b || !str_eq(b->bridge, base->name))
-                continue;
-            from = old_bridge = a->bridge;
-        }
-        const struct net_obs_port *uplink = planner_uplink(p, old_bridge);
-        net_name legs[NET_MAX_LEGS];
-        unsigned n = planner_legs(p, base, legs);
-        bool is_shared = false;
-        for (unsigned k = 0; uplink && k < n; k++)
-            is_shared = is_shared || planner_port_has(uplink, legs[k]);
-        if (is_shared && !str_eq(old_bridge, base->name))
-            move_with_nic(p, from, old_bridge, to, base);
+        const struct net_bridge *to = &p->wanted->bridges[i];
+        const struct net_obs_port *a = net_observed_port(p->now, NET_PATCH_OLD),
+                                  *b = net_observed_port(p->now, NET_PATCH_NEW);
+        if (a && b && str_eq(b->bridge, to->name) && waits_for_nic(p, to) && shares_nic(p, a->bridge, to))
+            move_with_nic(p, a->bridge, a->bridge, to, to);
     }
 }
 
@@ -299,9 +339,10 @@ void planner_move_shared(struct net_planner *p) {
 void planner_move_disjoint(struct net_planner *p) {
     for (unsigned i = 0; i < p->wanted->n_bridges; i++) {
         const struct net_bridge *to = &p->wanted->bridges[i], *base = net_config_base(p->wanted, to);
+        const struct net_obs_port *port = net_observed_port(p->now, to->name);
         net_name from;
-        if (!planner_can_touch(p, to) || !net_observed_link(p->now, to->name) ||
-            (base->n_legs && !planner_uplink(p, base->name)))
+        if (!planner_can_touch(p, to) || !port || !str_eq(port->bridge, base->name) ||
+            !net_observed_link(p->now, to->name) || (base->n_legs && !planner_uplink(p, base->name)))
             continue;
         str_copy(from, sizeof(from), find_source(p, to));
         struct moving all = moving_between(p, from, to), m = {0};

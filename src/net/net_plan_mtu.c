@@ -26,10 +26,20 @@ static int leg_limit(const struct net_planner *p, const char *link) {
     return limit;
 }
 
-int planner_leg_mtu(const struct net_planner *p, const struct net_bridge *base, const char *link) {
-    const struct net_obs_link *l = net_observed_link(p->is, link);
-    /* A limit that is only suspected stays asked for: it may have been a moment's weakness. */
-    return l && l->max_mtu > 0 ? MIN(base->mtu, l->max_mtu) : base->mtu;
+/*
+ * The same for all legs, the least that their drivers state: more on one of them would help nobody. A limit that is
+ * only suspected stays asked for: it may have been a moment's weakness.
+ */
+int planner_leg_mtu(const struct net_planner *p, const struct net_bridge *base) {
+    net_name legs[NET_MAX_LEGS];
+    unsigned n = planner_legs(p, base, legs);
+    int mtu = base->mtu;
+    for (unsigned i = 0; i < n; i++) {
+        const struct net_obs_link *l = net_observed_link(p->is, legs[i]);
+        if (l && l->max_mtu > 0)
+            mtu = MIN(mtu, l->max_mtu);
+    }
+    return mtu;
 }
 
 int planner_mtu(const struct net_planner *p, const struct net_bridge *b) {
@@ -107,20 +117,30 @@ static void add_or_drop(struct net_planner *p, struct net_step *s) {
     planner_add(p, s);
 }
 
+/* What a port of ours may have at most: by what is wanted of it, and by the bridge that it sits on until it moves or
+ * goes. */
+static int port_cap(const struct net_planner *p, const struct net_obs_port *port) {
+    const struct net_bridge *b = net_config_bridge(p->wanted, port->name),
+                            *home = net_config_bridge(p->wanted, port->bridge);
+    int cap = b ? planner_mtu(p, b) : INT_MAX;
+    return home && home->purpose != NET_PURPOSE_VLAN ? MIN(cap, planner_mtu(p, home)) : cap;
+}
+
 void planner_lower_ports(struct net_planner *p) {
     struct net_step s =
         planner_step(p, NET_OP_OVS, "MTUs fall from the ports down: no port may offer more than its legs");
     /* VLANs sit on the base's port, so they come first. */
     for (int pass = 0; pass < 2; pass++)
-        for (unsigned i = 0; i < p->wanted->n_bridges; i++) {
-            const struct net_bridge *b = &p->wanted->bridges[i];
-            const struct net_obs_iface *f = net_observed_iface(p->now, b->name);
-            const struct net_obs_link *l = net_observed_link(p->now, b->name);
-            if ((pass == 0) != (b->purpose == NET_PURPOSE_VLAN) || !f || !planner_can_touch(p, b))
+        for (unsigned i = 0; i < p->now->n_ports; i++) {
+            const struct net_obs_port *port = &p->now->ports[i];
+            const struct net_obs_iface *f = net_observed_iface(p->now, port->name);
+            const struct net_bridge *b = net_config_bridge(p->wanted, port->name);
+            if ((pass == 0) != port->fake_bridge || !f || !str_eq(f->type, "internal") ||
+                (b && !planner_can_touch(p, b)) || (!port->ours && !p->options.adopt_foreign))
                 continue;
-            int mtu = planner_mtu(p, b), has = l ? MAX(l->mtu, f->mtu_request) : f->mtu_request;
-            if (has > mtu && f->mtu_request != mtu)
-                put_mtu(&s, b->name, mtu);
+            int cap = port_cap(p, port), has = MAX(f->mtu, f->mtu_request);
+            if (has > cap && f->mtu_request != cap)
+                put_mtu(&s, port->name, cap);
         }
     add_or_drop(p, &s);
 }
@@ -149,13 +169,42 @@ void planner_raise_legs(struct net_planner *p) {
             const struct net_obs_link *l = net_observed_link(p->now, legs[k]);
             /* Without a switch that runs, its rows move nothing. */
             const struct net_obs_iface *f = p->now->switch_running ? net_observed_iface(p->now, legs[k]) : NULL;
-            int mtu = planner_leg_mtu(p, b, legs[k]);
+            int mtu = planner_leg_mtu(p, b);
             bool by_kernel = !f || (f->mtu_request == mtu && l->max_mtu > 0);
             if (f && f->mtu_request < mtu)
                 put_leg_mtu(&s, legs[k], mtu, /* is_believed= */ leg_limit(p, legs[k]) >= mtu);
             else if (by_kernel && l->mtu < mtu && leg_limit(p, legs[k]) >= mtu)
                 raise_in_kernel(p, b, legs[k], mtu);
         }
+    }
+    add_or_drop(p, &s);
+}
+
+int planner_mtu_now(const struct net_planner *p, const struct net_bridge *b) {
+    const struct net_obs_port *uplink = planner_uplink(p, net_config_base(p->wanted, b)->name);
+    int mtu = planner_mtu(p, b);
+    for (unsigned k = 0; uplink && p->phase == NET_PHASE_WITH_SWITCH && k < uplink->n_ifaces; k++) {
+        const struct net_obs_link *l = net_observed_link(p->now, uplink->ifaces[k]);
+        mtu = l ? MIN(mtu, l->mtu) : mtu;
+    }
+    return mtu;
+}
+
+/*
+ * While NICs are exchanged a bridge may for some steps live on legs that it does not want and that carry less: its
+ * ports hold still at that until the wanted ones are in.
+ */
+void planner_hold_ports(struct net_planner *p) {
+    struct net_step s =
+        planner_step(p, NET_OP_OVS, "until the wanted legs are in, the port stays within what the old ones carry");
+    for (unsigned i = 0; i < p->wanted->n_bridges; i++) {
+        const struct net_bridge *b = &p->wanted->bridges[i], *base = net_config_base(p->wanted, b);
+        const struct net_obs_iface *f = net_observed_iface(p->now, b->name);
+        if (!f || !planner_uplink(p, base->name) || !planner_can_touch(p, b))
+            continue;
+        int mtu = planner_mtu_now(p, b);
+        if (MAX(f->mtu, f->mtu_request) > mtu)
+            put_mtu(&s, b->name, mtu);
     }
     add_or_drop(p, &s);
 }
@@ -182,7 +231,7 @@ void planner_lower_legs(struct net_planner *p) {
         unsigned n = planner_legs(p, b, legs);
         for (unsigned k = 0; k < n && planner_can_touch(p, b); k++) {
             const struct net_obs_iface *f = net_observed_iface(p->now, legs[k]);
-            int mtu = planner_leg_mtu(p, b, legs[k]);
+            int mtu = planner_leg_mtu(p, b);
             if (f && f->mtu_request > mtu)
                 put_mtu(&s, legs[k], mtu);
         }

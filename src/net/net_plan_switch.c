@@ -31,7 +31,7 @@ void planner_put_vlan(struct net_planner *p, struct net_step *s, const struct ne
     o->tag = b->tag;
     o->fake_bridge = true;
     o->mac = planner_bridge_mac(p, b);
-    o->mtu = planner_mtu(p, b);
+    o->mtu = planner_mtu_now(p, b);
     if (p->phase == NET_PHASE_WITH_SWITCH)
         planner_expect(s, NET_EXPECT_LINK_EXISTS, b->name, NET_WAIT_SWITCH_MS);
 }
@@ -63,6 +63,22 @@ void planner_put_travellers(struct net_planner *p, struct net_step *s, const cha
                 if (is_guest(&p->now->ports[k], from, port->tag))
                     put_move(s, &p->now->ports[k], b->name);
     }
+}
+
+void planner_put_vlan_home(struct net_planner *p, struct net_step *s, const struct net_bridge *v) {
+    const struct net_obs_port *port = net_observed_port(p->now, v->name);
+    if (!port) {
+        planner_put_vlan(p, s, v);
+        return;
+    }
+    if (str_eq(port->bridge, v->parent))
+        return;
+    put_move(s, port, v->parent);
+    for (unsigned k = 0; k < p->now->n_ports; k++)
+        if (is_guest(&p->now->ports[k], port->bridge, port->tag))
+            put_move(s, &p->now->ports[k], v->parent);
+    if (p->phase == NET_PHASE_WITH_SWITCH)
+        planner_expect(s, NET_EXPECT_LINK_EXISTS, v->name, NET_WAIT_SWITCH_MS);
 }
 
 static void finish(struct net_planner *p, struct net_step *s) {
@@ -222,6 +238,21 @@ static bool legs_bear_moving(const struct net_planner *p, const struct net_bridg
     return false;
 }
 
+/* Whoever loses a NIC to another bridge must have its new one by then: management first, then what has an uplink. */
+static int place_rank(const struct net_planner *p, const struct net_bridge *b) {
+    const struct net_bridge *m = net_config_management(p->wanted);
+    if (m && net_config_base(p->wanted, m) == b)
+        return 0;
+    return planner_uplink(p, b->name) ? 1 : 2;
+}
+
+/* Management waits only for its own address, and others for whatever they would take the NIC away from. */
+static bool must_wait(const struct net_planner *p, const struct net_bridge *b) {
+    if (place_rank(p, b) == 0 && !planner_waits_for_address(p, net_config_management(p->wanted)))
+        return false;
+    return legs_bear_moving(p, b);
+}
+
 /* ---- fourth: VLANs ---- */
 
 static void place_vlans(struct net_planner *p) {
@@ -231,17 +262,8 @@ static void place_vlans(struct net_planner *p) {
         if (is_base(v) || !planner_can_touch(p, v))
             continue;
         const struct net_obs_port *port = net_observed_port(p->now, v->name);
-        if (!port) {
-            planner_put_vlan(p, &s, v);
-            continue;
-        }
-        if (!str_eq(port->bridge, v->parent)) {
-            put_move(&s, port, v->parent);
-            for (unsigned k = 0; k < p->now->n_ports; k++)
-                if (is_guest(&p->now->ports[k], port->bridge, port->tag))
-                    put_move(&s, &p->now->ports[k], v->parent);
-        }
-        if (port->tag != v->tag) {
+        planner_put_vlan_home(p, &s, v);
+        if (port && port->tag != v->tag) {
             struct net_ovs_op *o = planner_ovs(&s, NET_OVS_PORT_TAG);
             str_copy(o->port, sizeof(o->port), v->name);
             o->tag = v->tag;
@@ -283,17 +305,24 @@ void planner_switch(struct net_planner *p) {
     report_foreign(p);
     clear_names(p);
     add_new(p);
+    planner_move_disjoint(p); /* what has a way of its own need not wait for NICs to move */
     planner_move_shared(p);
-    /* Bridges whose NICs bear nothing that has to move first: then the moves that need their uplinks; then the rest. */
-    for (int pass = 0; pass < 2; pass++) {
-        for (unsigned i = 0; i < p->wanted->n_bridges; i++) {
-            const struct net_bridge *b = &p->wanted->bridges[i];
-            if (b->n_legs && planner_can_touch(p, b) && (pass == 1 || !legs_bear_moving(p, b)))
-                place_legs(p, b);
+    /*
+     * Bridges whose NICs bear nothing that has to move first: then the moves that need their uplinks; then the rest;
+     * then what only a live uplink can be told (LACP).
+     */
+    for (int pass = 0; pass < 3; pass++) {
+        for (int rank = 0; rank < 3; rank++) {
+            for (unsigned i = 0; i < p->wanted->n_bridges; i++) {
+                const struct net_bridge *b = &p->wanted->bridges[i];
+                if (b->n_legs && place_rank(p, b) == rank && planner_can_touch(p, b) && (pass > 0 || !must_wait(p, b)))
+                    place_legs(p, b);
+            }
+            planner_move_disjoint(p); /* management's new way is there: its old NICs may go */
         }
         place_vlans(p);
-        if (pass == 0)
-            planner_move_disjoint(p);
+        planner_move_shared(p); /* to bridges that gave their old NICs away by now */
+        planner_move_disjoint(p);
     }
     set_macs(p);
 }

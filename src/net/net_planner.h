@@ -69,11 +69,14 @@ bool planner_can_touch(const struct net_planner *p,
                        const struct net_bridge *b); /* false: a foreign bridge has its name */
 
 /* ---- net_plan_mtu.c ---- */
-int planner_leg_mtu(const struct net_planner *p, const struct net_bridge *base, const char *link); /* to ask for */
+int planner_leg_mtu(const struct net_planner *p, const struct net_bridge *base); /* to ask for, on each leg */
 int planner_mtu(const struct net_planner *p, const struct net_bridge *b); /* what its port will have */
+/* No more than what the legs that its bridge has at this step carry. */
+int planner_mtu_now(const struct net_planner *p, const struct net_bridge *b);
 void planner_check_mtu(struct net_planner *p);                            /* problems only */
 void planner_lower_ports(struct net_planner *p);
 void planner_raise_legs(struct net_planner *p);
+void planner_hold_ports(struct net_planner *p);
 void planner_raise_ports(struct net_planner *p);
 void planner_lower_legs(struct net_planner *p);
 
@@ -96,6 +99,8 @@ void planner_switch(struct net_planner *p);
 void planner_leftovers(struct net_planner *p);
 void planner_put_bridge(struct net_planner *p, struct net_step *s, const struct net_bridge *b);
 void planner_put_vlan(struct net_planner *p, struct net_step *s, const struct net_bridge *b);
+/* The same when it is not there yet, else what moves it (and its guests) to its parent. */
+void planner_put_vlan_home(struct net_planner *p, struct net_step *s, const struct net_bridge *v);
 /* What travels along when b takes the NICs of `from`: VLANs that are wanted on b, and guests when `from` goes. */
 void planner_put_travellers(struct net_planner *p, struct net_step *s, const char *from, const struct net_bridge *b);
 
@@ -104,6 +109,8 @@ void planner_move_shared(struct net_planner *p);   /* with the NIC it lives on: 
 void planner_move_disjoint(struct net_planner *p); /* to a bridge with an uplink of its own */
 /* True while this bridge bears an address that is wanted on another one. */
 bool planner_bears_moving(const struct net_planner *p, const char *bridge);
+/* True while an address wanted on `to` is still on another one. */
+bool planner_waits_for_address(const struct net_planner *p, const struct net_bridge *to);
 
 /* ---- net_plan_boot.c ---- */
 void planner_boot(struct net_planner *p);
