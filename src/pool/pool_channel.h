@@ -81,6 +81,10 @@ const char *pool_channel_trouble(const struct pool_channel *c);
 /* Cuts the connection of a host (it was ejected). */
 void pool_channel_drop(struct pool_channel *c, const struct uuid *host, const char *reason);
 
+/* UUIDs in messages: as text. */
+struct value value_uuid(const struct uuid *u);
+bool value_map_uuid(const struct value *map, const char *key, struct uuid *ret) _warn_unused_;
+
 /* ---- calls ---- */
 typedef void pool_call_done_fn(const struct value *result, const struct error *error,
                                void *userdata); /* both borrowed; exactly once */

@@ -65,8 +65,6 @@ struct pool_channel {
 struct peer *peer_find(const struct pool_channel *c, const struct uuid *host); /* NULL */
 bool peer_send(struct peer *p, const struct value *message);
 struct value message_new(const char *type);
-struct value value_uuid(const struct uuid *u);
-bool value_map_uuid(const struct value *map, const char *key, struct uuid *ret) _warn_unused_;
 
 /* pool_volatile.c: sends every admitted peer what it has not seen yet. */
 void volatile_flush(struct pool_channel *c);

@@ -13,18 +13,23 @@
 static bool parse(const struct value *v, struct identity *ret) {
     struct identity id = {.database = IDENTITY_DB_NONE};
     const struct value *version = value_map_get(v, "version"), *hosts = value_map_get(v, "hosts");
-    const char *host = value_map_str(v, "host"), *pool = value_map_str(v, "pool"), *coordinator = value_map_str(v, "coordinator"), *database = value_map_str(v, "database");
-    if (!version || value_as_int(version) != 1 || !host || !pool || !coordinator || !database || !hosts || hosts->type != VALUE_SET || hosts->set.n > IDENTITY_MAX_HOSTS)
+    const char *host = value_map_str(v, "host"), *pool = value_map_str(v, "pool"),
+               *coordinator = value_map_str(v, "coordinator"), *database = value_map_str(v, "database");
+    if (!version || value_as_int(version) != 1 || !host || !pool || !coordinator || !database || !hosts ||
+        hosts->type != VALUE_SET || hosts->set.n > IDENTITY_MAX_HOSTS)
         return false;
-    if (!uuid_parse(host, &id.host) || !uuid_parse(pool, &id.pool) || !uuid_parse(coordinator, &id.coordinator) || uuid_is_null(&id.host))
+    if (!uuid_parse(host, &id.host) || !uuid_parse(pool, &id.pool) || !uuid_parse(coordinator, &id.coordinator) ||
+        uuid_is_null(&id.host))
         return false;
     id.database = str_eq(database, "voter") ? IDENTITY_DB_VOTER : IDENTITY_DB_NONE;
     for (size_t i = 0; i < hosts->set.n; i++) {
         const struct value *h = &hosts->set.items[i];
         struct identity_host *out = &id.hosts[id.n_hosts];
-        const char *uuid = h->type == VALUE_MAP ? value_map_str(h, "host") : NULL, *address = uuid ? value_map_str(h, "address") : NULL;
+        const char *uuid = h->type == VALUE_MAP ? value_map_str(h, "host") : NULL,
+                   *address = uuid ? value_map_str(h, "address") : NULL;
         const struct value *voter = uuid ? value_map_get(h, "voter") : NULL;
-        if (!address || !voter || !uuid_parse(uuid, &out->host) || !str_copy(out->address, sizeof(out->address), address))
+        if (!address || !voter || !uuid_parse(uuid, &out->host) ||
+            !str_copy(out->address, sizeof(out->address), address))
             return false;
         out->voter = value_as_bool(voter);
         id.n_hosts++;
@@ -45,7 +50,8 @@ static int load_file(const char *path, struct identity *ret) {
     return 0;
 }
 
-bool identity_load(const char *state_dir, struct identity *ret, bool *ret_found, bool *ret_previous, struct error **errp) {
+bool identity_load(const char *state_dir, struct identity *ret, bool *ret_found, bool *ret_previous,
+                   struct error **errp) {
     _cleanup_free_ char *path = strf("%s/host.json", state_dir), *previous = strf("%s/host.prev.json", state_dir);
     int r = load_file(path, ret);
     *ret_previous = false;
@@ -61,7 +67,10 @@ bool identity_load(const char *state_dir, struct identity *ret, bool *ret_found,
     if (!*ret_found)
         error_internal(errp, "this host has not been set up yet");
     else
-        error_internal(errp, "'%s' and the copy before it are damaged; put one back from a backup, or remove both and join the pool again", path);
+        error_internal(errp,
+                       "'%s' and the copy before it are damaged; put one back from a backup, or remove both and join "
+                       "the pool again",
+                       path);
     return false;
 }
 

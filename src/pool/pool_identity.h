@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who this host is and how it finds its pool, on its own disk (STATE/host.json): enough to come back with no database and no coordinator.
- * Written atomically; the one before is kept (host.prev.json) and used when the current one is damaged. Loop thread; small
- * local file.
+ * Who this host is and how it finds its pool, on its own disk (STATE/host.json): enough to come back with no database
+ * and no coordinator. Written atomically; the one before is kept (host.prev.json) and used when the current one is
+ * damaged. Loop thread; small local file.
  */
 #pragma once
 
@@ -33,9 +33,11 @@ struct identity {
 };
 
 /*
- * Loads it. False with *errp when there is none (INTERNAL_ERROR text) or both generations are damaged; *ret_found says which: false
- * means that this host has never been anything. *ret_previous: the current file was damaged and the one before was taken.
+ * Loads it. False with *errp when there is none (INTERNAL_ERROR text) or both generations are damaged; *ret_found says
+ * which: false means that this host has never been anything. *ret_previous: the current file was damaged and the one
+ * before was taken.
  */
-bool identity_load(const char *state_dir, struct identity *ret, bool *ret_found, bool *ret_previous, struct error **errp) _warn_unused_;
+bool identity_load(const char *state_dir, struct identity *ret, bool *ret_found, bool *ret_previous,
+                   struct error **errp) _warn_unused_;
 bool identity_save(const char *state_dir, const struct identity *id, struct error **errp) _warn_unused_;
 const struct identity_host *identity_find(const struct identity *id, const struct uuid *host); /* NULL */

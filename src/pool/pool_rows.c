@@ -72,16 +72,21 @@ static bool nic_from_value(const struct value *v, struct rows_nic *n, struct err
         error_setf(errp, ERR_INVALID_VALUE, "%s", "nics");
         return false;
     }
-    if (!take_text(v, "device", n->device, sizeof(n->device), errp) || !take_text(v, "mac", n->mac, sizeof(n->mac), errp) || !take_text(v, "mtu", mtu, sizeof(mtu), errp) ||
-        !take_text(v, "management", management, sizeof(management), errp) || !take_text(v, "mode", n->mode, sizeof(n->mode), errp) ||
-        !take_text(v, "ip", n->ip, sizeof(n->ip), errp) || !take_text(v, "netmask", n->netmask, sizeof(n->netmask), errp) ||
-        !take_text(v, "gateway", n->gateway, sizeof(n->gateway), errp) || !take_text(v, "dns", n->dns, sizeof(n->dns), errp) ||
-        !take_text(v, "ipv6_mode", n->ipv6_mode, sizeof(n->ipv6_mode), errp) || !take_text(v, "ipv6", n->ipv6, sizeof(n->ipv6), errp) ||
+    if (!take_text(v, "device", n->device, sizeof(n->device), errp) ||
+        !take_text(v, "mac", n->mac, sizeof(n->mac), errp) || !take_text(v, "mtu", mtu, sizeof(mtu), errp) ||
+        !take_text(v, "management", management, sizeof(management), errp) ||
+        !take_text(v, "mode", n->mode, sizeof(n->mode), errp) || !take_text(v, "ip", n->ip, sizeof(n->ip), errp) ||
+        !take_text(v, "netmask", n->netmask, sizeof(n->netmask), errp) ||
+        !take_text(v, "gateway", n->gateway, sizeof(n->gateway), errp) ||
+        !take_text(v, "dns", n->dns, sizeof(n->dns), errp) ||
+        !take_text(v, "ipv6_mode", n->ipv6_mode, sizeof(n->ipv6_mode), errp) ||
+        !take_text(v, "ipv6", n->ipv6, sizeof(n->ipv6), errp) ||
         !take_text(v, "ipv6_gateway", n->ipv6_gateway, sizeof(n->ipv6_gateway), errp))
         return false;
     n->management = str_eq(management, "true");
-    if (!n->device[0] || strspn(n->device, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != strlen(n->device) || !is_mac(n->mac) ||
-        !str_parse_int(mtu, 0, 65536, &n->mtu)) {
+    if (!n->device[0] ||
+        strspn(n->device, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != strlen(n->device) ||
+        !is_mac(n->mac) || !str_parse_int(mtu, 0, 65536, &n->mtu)) {
         error_setf(errp, ERR_INVALID_VALUE, "NIC '%s' of the joining host", n->device);
         return false;
     }
@@ -96,7 +101,8 @@ bool rows_host_from_value(const struct value *v, struct rows_host *ret, struct e
         error_setf(errp, ERR_INVALID_VALUE, "%s", "the description of the joining host");
         return false;
     }
-    if (!take_text(v, "hostname", h.hostname, sizeof(h.hostname), errp) || !take_text(v, "address", h.address, sizeof(h.address), errp))
+    if (!take_text(v, "hostname", h.hostname, sizeof(h.hostname), errp) ||
+        !take_text(v, "address", h.address, sizeof(h.address), errp))
         return false;
     if (!is_address(h.address)) {
         error_set(errp, ERR_INVALID_IP_ADDRESS_SPECIFIED, "address", NULL);
@@ -130,7 +136,8 @@ static struct uuid insert_network(struct db_txn *t, const struct rows_nic *n) {
     return u;
 }
 
-static struct uuid insert_pif(struct db_txn *t, const struct rows_host *h, const struct rows_nic *n, const struct uuid *network) {
+static struct uuid insert_pif(struct db_txn *t, const struct rows_host *h, const struct rows_nic *n,
+                              const struct uuid *network) {
     struct uuid u = db_txn_insert(t, CLASS_PIF, NULL);
     TXN_SET(t, PIF, &u, device, value_string(n->device));
     TXN_SET(t, PIF, &u, network, value_ref(network));
@@ -205,7 +212,8 @@ static int nic_at(struct db *d, const struct rows_host *h, const struct row *the
     return -1;
 }
 
-static struct uuid insert_mirror(struct db_txn *t, const struct rows_host *h, const struct row *theirs, const char *device, const char *mac, struct made *made) {
+static struct uuid insert_mirror(struct db_txn *t, const struct rows_host *h, const struct row *theirs,
+                                 const char *device, const char *mac, struct made *made) {
     struct uuid u = db_txn_insert(t, CLASS_PIF, NULL);
     TXN_SET(t, PIF, &u, device, value_string(device));
     TXN_SET(t, PIF, &u, network, value_ref(row_ref(theirs, FIELD_PIF_network)));
@@ -224,7 +232,8 @@ static struct uuid insert_mirror(struct db_txn *t, const struct rows_host *h, co
 }
 
 /* One bond of the coordinator, made again from this host's NICs at the same positions; none of them: no bond. */
-static void mirror_bond(struct db *d, struct db_txn *t, const struct rows_host *h, const struct row *bond, struct made *made) {
+static void mirror_bond(struct db *d, struct db_txn *t, const struct rows_host *h, const struct row *bond,
+                        struct made *made) {
     const struct row *theirs = db_follow(d, bond, FIELD_Bond_master);
     const struct value *members = row_value(bond, FIELD_Bond_slaves);
     int at[ROWS_MAX_NICS], n = 0, primary = -1, management = -1;
@@ -266,8 +275,10 @@ static void mirror_bond(struct db *d, struct db_txn *t, const struct rows_host *
     }
 }
 
-static void mirror_vlan(struct db *d, struct db_txn *t, const struct rows_host *h, const struct row *vlan, struct made *made) {
-    const struct row *base = db_follow(d, vlan, FIELD_VLAN_tagged_PIF), *theirs = db_follow(d, vlan, FIELD_VLAN_untagged_PIF);
+static void mirror_vlan(struct db *d, struct db_txn *t, const struct rows_host *h, const struct row *vlan,
+                        struct made *made) {
+    const struct row *base = db_follow(d, vlan, FIELD_VLAN_tagged_PIF),
+                     *theirs = db_follow(d, vlan, FIELD_VLAN_untagged_PIF);
     if (!base || !theirs)
         return;
     struct uuid ours = {.b = {0}};
@@ -315,12 +326,16 @@ void rows_join(struct db *d, struct db_txn *t, const struct rows_host *h) {
 
 bool rows_join_check(struct db *d, const struct rows_host *h, struct error **errp) {
     if (db_get(d, CLASS_host, &h->host)) {
-        error_setf(errp, ERR_HOST_ALREADY_IN_POOL, "host '%s' is a member already; to let it join anew, first run: xe pool-eject or xe host-forget", h->hostname);
+        error_setf(errp, ERR_HOST_ALREADY_IN_POOL,
+                   "host '%s' is a member already; to let it join anew, first run: xe pool-eject or xe host-forget",
+                   h->hostname);
         return false;
     }
     for (const struct row *r = db_first(d, CLASS_host); r; r = db_next(d, r)) {
         if (str_eq(row_str(r, FIELD_host_address), h->address)) {
-            error_setf(errp, ERR_HOST_ADDRESS_IN_USE, "host '%s' of the pool has the address %s already; give the joining host another one first (xe pif-reconfigure-ip)",
+            error_setf(errp, ERR_HOST_ADDRESS_IN_USE,
+                       "host '%s' of the pool has the address %s already; give the joining host another one first (xe "
+                       "pif-reconfigure-ip)",
                        row_str(r, FIELD_host_name_label), h->address);
             return false;
         }
@@ -339,7 +354,8 @@ void rows_eject(struct db *d, struct db_txn *t, const struct uuid *host) {
     for (const struct row *p = db_first(d, CLASS_PIF); p; p = db_next(d, p)) {
         if (!uuid_eq(row_ref(p, FIELD_PIF_host), host))
             continue;
-        const struct value *bonds = row_value(p, FIELD_PIF_bond_master_of), *vlans = row_value(p, FIELD_PIF_VLAN_slave_of);
+        const struct value *bonds = row_value(p, FIELD_PIF_bond_master_of),
+                           *vlans = row_value(p, FIELD_PIF_VLAN_slave_of);
         for (size_t i = 0; i < bonds->set.n; i++)
             db_txn_delete(t, CLASS_Bond, &bonds->set.items[i].ref);
         for (size_t i = 0; i < vlans->set.n; i++)

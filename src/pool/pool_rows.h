@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The rows that make a host part of a pool, put together purely from the replica and what the host says of itself: the first
- * rows of a pool, those of a joining host (its NICs matched to the pool's networks, the pool's bonds and VLANs mirrored
- * for it by NIC position), and their removal at an eject. Loop thread.
+ * The rows that make a host part of a pool, put together purely from the replica and what the host says of itself: the
+ * first rows of a pool, those of a joining host (its NICs matched to the pool's networks, the pool's bonds and VLANs
+ * mirrored for it by NIC position), and their removal at an eject. Loop thread.
  */
 #pragma once
 
@@ -15,9 +15,9 @@
 struct rows_nic {
     char device[16];
     char mac[18];
-    int64_t mtu;    /* as the link has it now */
+    int64_t mtu; /* as the link has it now */
     bool management;
-    char mode[12];  /* of the address, when management: "Static", "DHCP", "None" */
+    char mode[12]; /* of the address, when management: "Static", "DHCP", "None" */
     char ip[64], netmask[64], gateway[64], dns[256];
     char ipv6_mode[12], ipv6[80], ipv6_gateway[64];
 };
@@ -33,7 +33,8 @@ struct rows_host {
 
 /* As a map of strings and sets, for the wire, and back (checked; false with *errp names what is wrong). */
 struct value rows_host_to_value(const struct rows_host *h);
-bool rows_host_from_value(const struct value *v, struct rows_host *ret /* certificate borrowed from v */, struct error **errp) _warn_unused_;
+bool rows_host_from_value(const struct value *v, struct rows_host *ret /* certificate borrowed from v */,
+                          struct error **errp) _warn_unused_;
 
 /* The first rows: pool (coordinated by the host, epoch 1), host, networks and PIFs. */
 void rows_first(struct db_txn *t, const struct uuid *pool, const struct rows_host *h, const char *ca_certificates);

@@ -10,6 +10,19 @@
 #define DEFAULT_CONNECT_TIMEOUT_MS 10000
 #define DEFAULT_MAX_RESPONSE (64u * 1024 * 1024)
 
+/* Whether the server shows an authority with the expected fingerprint that has signed its certificate. */
+static bool signed_by_pinned(X509_STORE_CTX *store, X509 *leaf, const char *pin) {
+    STACK_OF(X509) *chain = X509_STORE_CTX_get0_untrusted(store);
+    for (int i = 0; leaf && chain && i < sk_X509_num(chain) && i < 16; i++) {
+        X509 *authority = sk_X509_value(chain, i);
+        char fingerprint[TLS_FINGERPRINT_SIZE];
+        if (tls_fingerprint_x509(authority, fingerprint) && str_eq(fingerprint, pin) && X509_check_ca(authority) > 0 &&
+            X509_verify(leaf, X509_get0_pubkey(authority)) == 1)
+            return true;
+    }
+    return false;
+}
+
 /* Looks at the server's certificate: notes its fingerprint, and judges where the authorities are not asked. */
 static int on_verify(X509_STORE_CTX *store, void *arg) {
     struct transfer *t = arg;
@@ -19,7 +32,8 @@ static int on_verify(X509_STORE_CTX *store, void *arg) {
     if (t->verify == TLS_VERIFY_CA) {
         ok = X509_verify_cert(store);
     } else {
-        ok = t->verify == TLS_VERIFY_NONE || (known && str_eq(t->response.peer_fingerprint, t->pin));
+        ok = t->verify == TLS_VERIFY_NONE ||
+             (t->verify == TLS_VERIFY_PIN_AUTHORITY && signed_by_pinned(store, leaf, t->pin)) || (t->verify == TLS_VERIFY_PIN && known && str_eq(t->response.peer_fingerprint, t->pin));
         X509_STORE_CTX_set_error(store, ok > 0 ? X509_V_OK : X509_V_ERR_CERT_REJECTED);
     }
     if (ok <= 0)
@@ -110,7 +124,7 @@ bool transfer_init(struct transfer *t, CURL *easy, const struct http_target *tar
     t->max_response = target->max_response ? target->max_response : DEFAULT_MAX_RESPONSE;
     t->peer_text = target->unix_path ? xstrdup(target->unix_path) : xstrdup(str_or_empty(target->host));
     bool is_tls = !target->unix_path && !target->is_plain;
-    if (is_tls && t->verify == TLS_VERIFY_PIN && !tls_fingerprint_parse(str_or_empty(target->pin), t->pin)) {
+    if (is_tls && (t->verify == TLS_VERIFY_PIN || t->verify == TLS_VERIFY_PIN_AUTHORITY) && !tls_fingerprint_parse(str_or_empty(target->pin), t->pin)) {
         error_set(errp, ERR_WIRE_CERTIFICATE, t->peer_text, "the expected fingerprint is no SHA-256 fingerprint", NULL);
         return false;
     }

@@ -28,6 +28,8 @@ enum tls_role {
 enum tls_verify {                  /* TLS_CLIENT only */
                   TLS_VERIFY_CA,   /* chain up to ca_path (the system's bundle when NULL) and the name of the server */
                   TLS_VERIFY_PIN,  /* the certificate has this fingerprint, nothing else matters */
+                  TLS_VERIFY_PIN_AUTHORITY, /* http_client only: the chain holds an authority with this fingerprint, and it
+                                               signed the server's certificate; times are not looked at */
                   TLS_VERIFY_NONE, /* take anything; the caller looks at the fingerprint afterwards */
 };
 

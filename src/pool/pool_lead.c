@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Confirming network changes, going down on purpose, and who leads: handing it over, taking it in an emergency. */
+#include "pool/pool_private.h"
+
+#define LOG_MODULE "pool"
+#include "base/log.h"
+
+#define CONFIRM_MS 6000
+#define WRITE_DEADLINE_MS 15000
+#define LEAVE_S 5
+
+/* ---- confirmation ---- */
+struct confirmation {
+    struct pool *p;
+    pool_done_fn *done;
+    void *userdata;
+    unsigned n_asked, n_answers, n_refused;
+    bool answered;
+};
+
+static void on_confirmed(const struct value *result, const struct error *error, void *userdata) {
+    struct confirmation *c = userdata;
+    if (error)
+        c->n_refused++;
+    if (!c->answered && (!error || c->n_refused == c->n_asked)) {
+        c->answered = true;
+        c->done(error, c->userdata);
+    }
+    if (++c->n_answers == c->n_asked)
+        free(c);
+}
+
+static void confirm_alone(void *userdata) {
+    struct confirmation *c = userdata;
+    c->done(NULL, c->userdata);
+    free(c);
+}
+
+static void ask(struct confirmation *c, const struct uuid *host, const char *hash) {
+    struct value args = value_map();
+    value_map_add(&args, "hash", value_string(hash));
+    c->n_asked++;
+    pool_channel_call(c->p->channel, host, "net_confirm", args, CONFIRM_MS, on_confirmed, c);
+}
+
+void pool_confirm_network(struct pool *p, const char *hash, pool_done_fn *done, void *userdata) {
+    struct confirmation *c = xnew0(struct confirmation);
+    *c = (struct confirmation){.p = p, .done = done, .userdata = userdata};
+    if (!pool_is_coordinator(p)) {
+        const struct row *pool = db_pool(p->config.db);
+        ask(c, pool ? row_ref(pool, FIELD_pool_master) : &p->identity.coordinator, hash);
+        return;
+    }
+    /* The coordinator is heard by its members: any that was alive will do; with none, there is nobody to lose. */
+    for (const struct row *h = db_first(p->config.db, CLASS_host); h; h = db_next(p->config.db, h))
+        if (!uuid_eq(&h->uuid, &p->identity.host) && pool_host_is_live(p, &h->uuid))
+            ask(c, &h->uuid, hash);
+    if (!c->n_asked)
+        loop_defer(p->config.loop, confirm_alone, c);
+}
+
+static void serve_confirm(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
+    /* That the question arrived, and the answer does, is the proof: both went over the network as it is now. */
+    pool_reply_return(reply, value_bool(true));
+}
+
+/* ---- going down ---- */
+struct shutdown {
+    struct pool *p;
+    pool_done_fn *done;
+    void *userdata;
+};
+
+static void shutdown_end(struct shutdown *s, const struct error *error) {
+    struct pool *p = s->p;
+    if (error) {
+        struct error *e = error_dup(error);
+        log_warn("this host goes down with its vote in the pool database: %s", error_text(e));
+        error_free(e);
+    }
+    pool_channel_goodbye(p->channel);
+    s->done(NULL, s->userdata);
+    free(s);
+}
+
+static void on_shutdown_left(const struct error *error, void *userdata) {
+    struct shutdown *s = userdata;
+    if (!error) {
+        s->p->identity.database = IDENTITY_DB_NONE;
+        pool_save(s->p);
+    }
+    shutdown_end(s, error);
+}
+
+static void shutdown_now(void *userdata) {
+    shutdown_end(userdata, NULL);
+}
+
+void pool_prepare_shutdown(struct pool *p, pool_done_fn *done, void *userdata) {
+    struct shutdown *s = xnew0(struct shutdown);
+    *s = (struct shutdown){p, done, userdata};
+    p->going_down = true;
+    if (!p->channel) {
+        p->going_down = true;
+        done(NULL, userdata);
+        free(s);
+        return;
+    }
+    _cleanup_strv_ struct strv others = pool_voter_addresses(p, /* without_self= */ true);
+    /* The last voter keeps the data: it never leaves. Where a quorum is missing nobody can. */
+    if (p->identity.database == IDENTITY_DB_VOTER && others.n && db_get_status(p->config.db).has_quorum &&
+        !dbserver_is_busy(p->dbserver))
+        dbserver_leave(p->dbserver, LEAVE_S, on_shutdown_left, s);
+    else
+        loop_defer(p->config.loop, shutdown_now, s);
+}
+
+/* ---- who leads ---- */
+struct handover {
+    struct pool *p;
+    pool_done_fn *done;
+    void *userdata;
+};
+
+static void on_handed_over(struct error *error, void *userdata) {
+    struct handover *h = userdata;
+    h->done(error, h->userdata);
+    pool_role_changed(h->p);
+    free(h);
+}
+
+/* One transaction, compared and swapped on the epoch: whoever still writes as the old coordinator is refused from then
+ * on. */
+static void write_leader(struct pool *p, const struct uuid *host, pool_done_fn *done, void *userdata) {
+    const struct row *pool = db_pool(p->config.db);
+    struct handover *h = xnew0(struct handover);
+    *h = (struct handover){p, done, userdata};
+    int64_t epoch = row_int(pool, FIELD_pool_epoch);
+    struct db_txn *t = db_txn_new(p->config.db, "change of coordinator");
+    db_txn_expect(t, CLASS_pool, &pool->uuid, FIELD_pool_epoch, value_int(epoch));
+    db_txn_set(t, CLASS_pool, &pool->uuid, FIELD_pool_epoch, value_int(epoch + 1));
+    db_txn_set(t, CLASS_pool, &pool->uuid, FIELD_pool_master, value_ref(host));
+    db_txn_commit(t, WRITE_DEADLINE_MS, on_handed_over, h);
+}
+
+void pool_set_coordinator(struct pool *p, const struct uuid *host, pool_done_fn *done, void *userdata) {
+    _cleanup_error_ struct error *e = NULL;
+    const struct row *row = db_get(p->config.db, CLASS_host, host), *pool = db_pool(p->config.db);
+    char ref[REF_TEXT_SIZE];
+    if (!row || !pool)
+        error_set(&e, ERR_HANDLE_INVALID, "host", ref_text(host, ref), NULL);
+    else if (!pool_host_is_live(p, host))
+        error_set(&e, ERR_HOST_OFFLINE, ref_text(host, ref), NULL);
+    if (e || uuid_eq(row_ref(pool, FIELD_pool_master), host)) {
+        done(e, userdata); /* it is already: asking twice breaks nothing */
+        return;
+    }
+    write_leader(p, host, done, userdata);
+}
+
+struct emergency {
+    struct pool *p;
+    pool_done_fn *done;
+    void *userdata;
+};
+
+static void on_dissolved(const struct error *error, void *userdata) {
+    struct emergency *m = userdata;
+    struct pool *p = m->p;
+    if (error) {
+        m->done(error, m->userdata);
+    } else {
+        p->identity.database = IDENTITY_DB_VOTER;
+        for (unsigned i = 0; i < p->identity.n_hosts; i++)
+            p->identity.hosts[i].voter = uuid_eq(&p->identity.hosts[i].host, &p->identity.host);
+        pool_save(p);
+        write_leader(p, &p->identity.host, m->done, m->userdata);
+    }
+    free(m);
+}
+
+void pool_emergency(struct pool *p, const char *address, pool_done_fn *done, void *userdata) {
+    _cleanup_error_ struct error *e = NULL;
+    if (address) {
+        for (unsigned i = 0; i < p->identity.n_hosts; i++)
+            if (str_eq(p->identity.hosts[i].address, address))
+                p->identity.coordinator = p->identity.hosts[i].host;
+        pool_channel_connect(p->channel, address);
+        done(NULL, userdata);
+        return;
+    }
+    if (!db_pool(p->config.db)) {
+        error_set(&e, ERR_DB_NO_QUORUM, "this host has no copy of the pool database to go on with", NULL);
+    } else if (db_get_status(p->config.db).has_quorum) {
+        write_leader(p, &p->identity.host, done, userdata); /* the database is whole: nothing needs to be dissolved */
+        return;
+    } else if (p->identity.database != IDENTITY_DB_VOTER) {
+        error_set(&e, ERR_DB_NO_QUORUM,
+                  "this host has no vote in the pool database and no voter answers; run this on a voter", NULL);
+    }
+    if (e) {
+        done(e, userdata);
+        return;
+    }
+    struct emergency *m = xnew0(struct emergency);
+    *m = (struct emergency){p, done, userdata};
+    log_notice("the pool database is made anew from this host's copy, by the operator's word");
+    dbserver_dissolve(p->dbserver, p->facts.address, on_dissolved, m);
+}
+
+void pool_lead_init(struct pool *p) {
+    pool_channel_serve(p->channel, "net_confirm", serve_confirm, p);
+}

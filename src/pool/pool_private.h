@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of membership, for the files of this folder. */
+#pragma once
+
+#include "pool/pki.h"
+#include "pool/pool.h"
+#include "pool/pool_dbserver.h"
+#include "pool/pool_identity.h"
+#include "wire/http_client.h"
+
+struct pool {
+    struct pool_config config;
+    char *state_dir, *run_dir, *schema_path, *pki_dir;
+    char *key_path, *cert_path, *chain_path, *ca_path, *sealed_path, *sealkey_path;
+    struct identity identity;
+    bool started;    /* pool_start has begun */
+    bool db_started; /* the database server runs (as far as we know) */
+    bool going_down;
+    struct rows_host facts;
+    char *certificate; /* own, PEM */
+    struct dbserver *dbserver;
+    struct pool_channel *channel;
+    struct http_client *client;
+    struct sm sm;
+    struct db_watch *watch;
+    struct loop_source *role_timer, *state_timer, *voters_timer, *start_timer;
+
+    bool network_pending, proven, limited;
+    char *limit_text;
+    uint64_t without_since_ms; /* no coordinator since; 0: there is one */
+    char *refused;             /* the coordinator's last refusal; NULL */
+    bool inserting;            /* the first rows are being written */
+
+    /* voters: one change at a time */
+    bool voters_busy;
+    struct strv cluster; /* addresses of the cluster's servers, at the last look */
+    bool cluster_known;
+    uint64_t dead_since_ms[IDENTITY_MAX_HOSTS]; /* by position of the host in the identity */
+};
+
+/* pool.c */
+void pool_role_changed(struct pool *p); /* soon: look at rows again */
+void pool_save(struct pool *p);
+const struct row *pool_own_row(const struct pool *p);
+const char *pool_address_of(const struct pool *p, const struct uuid *host); /* by rows, else identity; "" */
+struct strv pool_voter_addresses(const struct pool *p, bool without_self);
+
+/* pool_create.c: keys, certificates, the database server at start. */
+bool pool_certificates_load(struct pool *p, struct error **errp) _warn_unused_;
+void pool_begin(struct pool *p);
+void pool_insert_first(struct pool *p);
+bool pool_write_certificates(struct pool *p, const char *certificate, const char *authorities,
+                             struct error **errp) _warn_unused_;
+struct pki_ca *pool_open_ca(struct pool *p, struct error **errp) _warn_unused_;
+
+/* pool_voters.c */
+void pool_voters_init(struct pool *p);
+void pool_voters_tick(struct pool *p);
+
+/* pool_remove.c */
+void pool_remove_init(struct pool *p);
+/* pool_lead.c */
+void pool_lead_init(struct pool *p);

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who votes in the pool database: the coordinator looks once a second and makes one change at a time. */
+#include "pool/pool_private.h"
+#include "pool/voters_core.h"
+
+#define LOG_MODULE "pool"
+#include "base/log.h"
+
+#define REPLACE_AFTER_MS (5 * 60 * 1000)
+#define CHANGE_DEADLINE_MS 60000
+#define WRITE_DEADLINE_MS 15000
+#define SETTLE_MS 3000 /* after boot or a change, before the next */
+
+struct change {
+    struct pool *p;
+    struct voter_action action;
+};
+
+static bool in_cluster(const struct pool *p, const char *address) {
+    return strv_has(&p->cluster, address);
+}
+
+static void on_role_written(struct error *error, void *userdata) {
+    struct pool *p = userdata;
+    p->voters_busy = false;
+    if (error)
+        log_warn("the new part of a host in the pool database could not be noted: %s; it will be put right",
+                 error_text(error));
+}
+
+static void write_role(struct pool *p, const struct uuid *host, bool voter) {
+    struct db_txn *t = db_txn_new(p->config.db, "part of a host in the pool database");
+    db_txn_fence(t);
+    db_txn_set(t, CLASS_host, host, FIELD_host_db_role, value_string(voter ? "voter" : "relay"));
+    db_txn_set(t, CLASS_host, host, FIELD_host_db_address, value_string(voter ? pool_address_of(p, host) : ""));
+    db_txn_commit(t, WRITE_DEADLINE_MS, on_role_written, p);
+}
+
+static void on_changed(const struct value *result, const struct error *error, void *userdata) {
+    struct change *c = userdata;
+    struct pool *p = c->p;
+    const struct row *row = db_get(p->config.db, CLASS_host, &c->action.host);
+    const char *name = row ? row_str(row, FIELD_host_name_label) : "?";
+    if (error) {
+        struct error *e = error_dup(error);
+        log_warn("host '%s' could not be made a %s of the pool database: %s; tried again later", name,
+                 c->action.kind == VOTER_PROMOTE ? "voter" : "relay", error_text(e));
+        error_free(e);
+        p->voters_busy = false;
+    } else {
+        log_notice("host '%s' is a %s of the pool database now", name,
+                   c->action.kind == VOTER_PROMOTE ? "voter" : "relay");
+        write_role(p, &c->action.host, c->action.kind == VOTER_PROMOTE);
+    }
+    free(c);
+}
+
+static void on_kicked(const struct error *error, void *userdata) {
+    on_changed(NULL, error, userdata);
+}
+
+static void change(struct pool *p, const struct voter_action *a) {
+    struct change *c = xnew0(struct change);
+    *c = (struct change){p, *a};
+    p->voters_busy = true;
+    log_info("pool database: %s", a->reason);
+    if (a->kind == VOTER_KICK) {
+        dbserver_kick(p->dbserver, pool_address_of(p, &a->host), on_kicked, c);
+        return;
+    }
+    struct value args = value_map(), voters = value_set();
+    for (size_t i = 0; i < p->cluster.n; i++)
+        value_set_add(&voters, value_string(p->cluster.items[i]));
+    value_map_add(&args, "voters", voters);
+    pool_channel_call(p->channel, &a->host, a->kind == VOTER_PROMOTE ? "db_promote" : "db_demote", args,
+                      CHANGE_DEADLINE_MS, on_changed, c);
+}
+
+static void decide(struct pool *p) {
+    struct voter_host hosts[IDENTITY_MAX_HOSTS];
+    unsigned n = 0;
+    uint64_t now = loop_now_ms(p->config.loop);
+    for (const struct row *h = db_first(p->config.db, CLASS_host); h && n < IDENTITY_MAX_HOSTS;
+         h = db_next(p->config.db, h), n++) {
+        bool live = pool_host_is_live(p, &h->uuid), voter = in_cluster(p, row_str(h, FIELD_host_address));
+        const char *state = row_str(h, FIELD_host_membership_state);
+        if (live)
+            p->dead_since_ms[n] = 0;
+        else if (!p->dead_since_ms[n])
+            p->dead_since_ms[n] = now;
+        hosts[n] = (struct voter_host){.host = h->uuid,
+                                       .role = voter ? VOTER_VOTER : VOTER_RELAY,
+                                       .live = live,
+                                       .leaving = str_eq(state, "leaving"),
+                                       .ready = str_starts(state, "ready"),
+                                       .dead_for_ms = live ? 0 : now - p->dead_since_ms[n],
+                                       .coordinator = uuid_eq(&h->uuid, &p->identity.host)};
+        /* What the cluster says is so; the row only tells the others where to look. */
+        if (!p->voters_busy && voter != str_eq(row_str(h, FIELD_host_db_role), "voter")) {
+            p->voters_busy = true;
+            write_role(p, &h->uuid, voter);
+        }
+    }
+    if (p->voters_busy)
+        return;
+    struct voter_action a = voters_next(hosts, n, REPLACE_AFTER_MS);
+    if (a.kind != VOTER_NOTHING)
+        change(p, &a);
+}
+
+static void on_servers(const struct strv *addresses, bool has_quorum, void *userdata) {
+    struct pool *p = userdata;
+    p->cluster_known = has_quorum && addresses->n;
+    if (!p->cluster_known)
+        return;
+    strv_done(&p->cluster);
+    for (size_t i = 0; i < addresses->n; i++)
+        strv_add(&p->cluster, addresses->items[i]);
+    if (!p->voters_busy && !p->going_down && pool_is_coordinator(p) && states_is_ready(&p->sm) &&
+        loop_now_ms(p->config.loop) - p->sm.entered_ms > SETTLE_MS / 3)
+        decide(p);
+}
+
+/* A coordinator that has become a relay itself cannot ask its own server: it asks a voter. */
+static void on_asked(const struct value *result, const struct error *error, void *userdata) {
+    if (error || result->type != VALUE_SET)
+        return;
+    _cleanup_strv_ struct strv addresses = {0};
+    for (size_t i = 0; i < result->set.n; i++)
+        strv_add(&addresses, value_str(&result->set.items[i]));
+    on_servers(&addresses, addresses.n > 0, userdata);
+}
+
+void pool_voters_tick(struct pool *p) {
+    if (!pool_is_coordinator(p) || !p->db_started || p->going_down || dbserver_is_busy(p->dbserver))
+        return;
+    if (p->identity.database == IDENTITY_DB_VOTER) {
+        dbserver_servers(p->dbserver, on_servers, p);
+        return;
+    }
+    for (unsigned i = 0; i < p->identity.n_hosts; i++)
+        if (p->identity.hosts[i].voter && pool_channel_is_connected(p->channel, &p->identity.hosts[i].host)) {
+            pool_channel_call(p->channel, &p->identity.hosts[i].host, "db_servers", value_map(), 5000, on_asked, p);
+            return;
+        }
+}
+
+/* ---- what a host is asked to do ---- */
+struct served {
+    struct pool *p;
+    struct pool_reply *reply;
+    struct strv voters;
+};
+
+static void served_end(struct served *s, const struct error *error) {
+    if (error)
+        pool_reply_fail(s->reply, error_dup(error));
+    else
+        pool_reply_return(s->reply, value_bool(true));
+    strv_done(&s->voters);
+    free(s);
+}
+
+static void on_back_to_relay(const struct error *error, void *userdata) {
+    struct pool *p = userdata;
+    if (error)
+        pool_begin(p); /* its own retry */
+}
+
+static void on_joined(const struct error *error, void *userdata) {
+    struct served *s = userdata;
+    struct pool *p = s->p;
+    if (!error) {
+        p->identity.database = IDENTITY_DB_VOTER;
+        pool_save(p);
+        served_end(s, NULL);
+        return;
+    }
+    struct strv voters = s->voters;
+    s->voters = (struct strv){0};
+    served_end(s, error);
+    dbserver_start_relay(p->dbserver, &voters, on_back_to_relay, p);
+    strv_done(&voters);
+}
+
+static struct served *serve_begin(struct pool *p, const struct value *args, struct pool_reply *reply) {
+    const struct value *voters = value_map_get(args, "voters");
+    struct served *s = xnew0(struct served);
+    *s = (struct served){.p = p, .reply = reply};
+    for (size_t i = 0; voters && voters->type == VALUE_SET && i < voters->set.n; i++)
+        if (!str_eq(value_str(&voters->set.items[i]), p->facts.address))
+            strv_add(&s->voters, value_str(&voters->set.items[i]));
+    return s;
+}
+
+static void serve_promote(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
+    struct pool *p = userdata;
+    struct served *s = serve_begin(p, args, reply);
+    if (p->identity.database == IDENTITY_DB_VOTER || !s->voters.n || p->going_down) {
+        _cleanup_error_ struct error *e = NULL;
+        error_set(&e, ERR_DB_SERVER_FAILED,
+                  p->going_down ? "this host goes down" : "this host has a vote already, or was not told who else has",
+                  NULL);
+        served_end(s, e);
+        return;
+    }
+    dbserver_join(p->dbserver, p->facts.address, &s->voters, on_joined, s);
+}
+
+static void on_left(const struct error *error, void *userdata) {
+    struct served *s = userdata;
+    struct pool *p = s->p;
+    if (!error) {
+        p->identity.database = IDENTITY_DB_NONE;
+        pool_save(p);
+        dbserver_start_relay(p->dbserver, &s->voters, on_back_to_relay, p);
+    }
+    served_end(s, error);
+}
+
+static void serve_demote(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
+    struct pool *p = userdata;
+    dbserver_leave(p->dbserver, 10, on_left, serve_begin(p, args, reply));
+}
+
+static void on_servers_for_other(const struct strv *addresses, bool has_quorum, void *userdata) {
+    struct value list = value_set();
+    for (size_t i = 0; has_quorum && i < addresses->n; i++)
+        value_set_add(&list, value_string(addresses->items[i]));
+    pool_reply_return(userdata, list);
+}
+
+static void serve_servers(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
+    struct pool *p = userdata;
+    dbserver_servers(p->dbserver, on_servers_for_other, reply);
+}
+
+void pool_voters_init(struct pool *p) {
+    pool_channel_serve(p->channel, "db_promote", serve_promote, p);
+    pool_channel_serve(p->channel, "db_demote", serve_demote, p);
+    pool_channel_serve(p->channel, "db_servers", serve_servers, p);
+}
