@@ -157,6 +157,12 @@ static int dhcp_start(struct net_observed *now, const char *link, enum net_famil
     if (!l)
         l = net_observed_add_lease(now, link, family);
     l->client_running = true;
+    /* A client that moved with its MAC is given the lease that it had elsewhere. */
+    for (unsigned i = 0; i < now->n_leases && !l->address.family; i++)
+        if (now->leases[i].family == family && net_observed_has_addr(now, link, &now->leases[i].address)) {
+            l->address = now->leases[i].address;
+            l->gateway = now->leases[i].gateway;
+        }
     struct net_addr address = l->address;
     return address.family ? addr_add(now, link, &address, /* dynamic= */ true) : 0;
 }

@@ -70,15 +70,22 @@ static void legs_up(struct net_planner *p) {
     }
 }
 
-static void announce(struct net_planner *p) {
-    for (unsigned i = 0; i < p->n_moved_to; i++) {
-        bool is_repeated = false;
-        for (unsigned k = 0; k < i; k++)
-            is_repeated = is_repeated || str_eq(p->moved_to[k], p->moved_to[i]);
-        /* An announcement since then was already made by the part that moved it; once more costs nothing. */
-        if (!is_repeated)
-            planner_add_garp(p, p->moved_to[i], "neighbours and switches hear where the address is");
+/* True when its last announcement came after the last change of the switch. */
+static bool is_announced(const struct net_planner *p, const char *link) {
+    for (size_t i = p->plan->n_steps; i-- > 0;) {
+        const struct net_step *s = &p->plan->steps[i];
+        if (s->op == NET_OP_OVS)
+            return false;
+        if (s->op == NET_OP_GARP && str_eq(s->link, link))
+            return true;
     }
+    return false;
+}
+
+static void announce(struct net_planner *p) {
+    for (unsigned i = 0; i < p->n_moved_to; i++)
+        if (!is_announced(p, p->moved_to[i]))
+            planner_add_garp(p, p->moved_to[i], "neighbours and switches hear where the address is");
 }
 
 static void note_outcomes(struct net_planner *p) {

@@ -32,6 +32,14 @@ static void prepare_ipv6(struct net_planner *p, const struct net_bridge *b) {
     sysctl(p, b->name, NET_FAMILY_IPV6, "disable_ipv6", "0", reason);
 }
 
+void planner_bring_up(struct net_planner *p, const struct net_bridge *b, const char *reason) {
+    const struct net_obs_link *l = net_observed_link(p->now, b->name);
+    if (!l || l->up)
+        return;
+    prepare_ipv6(p, b);
+    planner_add_link_up(p, b->name, reason);
+}
+
 static bool is_wanted_addr(const struct net_planner *p, const struct net_bridge *b, const struct net_obs_addr *a) {
     const struct net_ip *ip = a->addr.family == NET_FAMILY_IPV6 ? &b->ip6 : &b->ip4;
     const struct net_obs_lease *lease = net_observed_lease(p->now, b->name, a->addr.family);
@@ -65,7 +73,10 @@ static void start_client(struct net_planner *p, const struct net_bridge *b, cons
         str_copy(s.link, sizeof(s.link), b->name);
         s.family = family;
         planner_expect(&s, NET_EXPECT_LEASE, b->name, NET_WAIT_LEASE_MS)->value = (int)family;
-        s.on_fail = NET_FAIL_FAULT;
+        /* Live, an old address may stand to be deleted next: not before the new one is there. At boot there is nothing
+         * else. */
+        bool is_risky = p->options.mode == NET_PLAN_LIVE && planner_is_control(p, b->name);
+        s.on_fail = is_risky ? NET_FAIL_STOP : NET_FAIL_FAULT;
         s.fail_code = NET_FAULT_STEP_FAILED;
         planner_add(p, &s);
     }
@@ -101,13 +112,9 @@ static void delete_addr(struct net_planner *p, const char *link, const struct ne
 }
 
 static void address_bridge(struct net_planner *p, const struct net_bridge *b) {
-    const struct net_obs_link *l = net_observed_link(p->now, b->name);
-    if (!l)
+    if (!net_observed_link(p->now, b->name))
         return; /* its problem is named already */
-    if (!l->up) {
-        prepare_ipv6(p, b);
-        planner_add_link_up(p, b->name, "a bridge in use is up");
-    }
+    planner_bring_up(p, b, "a bridge in use is up");
     planner_batch_begin(p);
     bool is_new = add_static(p, b, &b->ip4);
     is_new = add_static(p, b, &b->ip6) || is_new;

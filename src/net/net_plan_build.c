@@ -102,7 +102,8 @@ void planner_add_garp(struct net_planner *p, const char *link, const char *reaso
         return; /* nothing to announce */
     struct net_step s = planner_step(p, NET_OP_GARP, "%s", reason);
     str_copy(s.link, sizeof(s.link), link);
-    s.count = NET_GARP_COUNT;
+    /* At boot the MAC did not move under anybody's traffic: once is a courtesy, and the boot need not wait for more. */
+    s.count = p->options.mode == NET_PLAN_BOOT ? 1 : NET_GARP_COUNT;
     s.interval_ms = NET_GARP_INTERVAL_MS;
     s.on_fail = NET_FAIL_IGNORE;
     planner_add(p, &s);

@@ -270,8 +270,8 @@ static void move_with_nic(struct net_planner *p, const char *from_link, const ch
             planner_drop(&s);
     }
     add_patch(p, old_bridge, base->name);
-    planner_add_link_up(p, base->name, "the address comes to it");
-    planner_add_link_up(p, to->name, "the address comes to it");
+    planner_bring_up(p, base, "the address comes to it");
+    planner_bring_up(p, to, "the address comes to it");
     struct moving m = moving_between(p, from, to);
     if (m.n)
         move_addresses(p, from, to, &m);
@@ -354,7 +354,7 @@ void planner_move_disjoint(struct net_planner *p) {
         }
         if (!from[0] || !m.n)
             continue;
-        planner_add_link_up(p, to->name, "the address comes to it");
+        planner_bring_up(p, to, "the address comes to it");
         probe_gateway(p, to, NET_FAIL_STOP, "the new path is tested before the address moves there");
         move_addresses(p, from, to, &m);
     }

@@ -77,20 +77,31 @@ static const struct net_route *find(const struct net_observed *o, const struct n
     return NULL;
 }
 
+/* Something that this route is asked for: a neighbour, or for the default one an address that is nowhere (RFC 5737,
+ * 3849). */
+static struct net_addr destination_behind(const struct net_route *r) {
+    bool is_v6 = r->dst.family == NET_FAMILY_IPV6;
+    struct net_addr a = r->dst;
+    if (r->dst.prefix == 0 && !net_addr_parse(is_v6 ? "2001:db8::1" : "192.0.2.1", &a))
+        abort();
+    a.prefix = is_v6 ? 128 : 32;
+    if (r->dst.prefix < a.prefix)
+        a.b[is_v6 ? 15 : 3] |= 1; /* the network's own address is a broadcast for IPv4 */
+    return a;
+}
+
 void planner_set_route(struct net_planner *p, const struct net_route *r, const char *reason) {
     struct net_step s = planner_step(p, NET_OP_ROUTE_SET, "%s", reason);
     s.route = *r;
     str_copy(s.link, sizeof(s.link), r->dev);
     if (r->mtu_lock) {
         struct net_expect *e = planner_expect(&s, NET_EXPECT_ROUTE_LOCKED, r->dev, NET_WAIT_KERNEL_MS);
-        e->addr = r->gateway.family ? r->gateway : r->dst;
-        e->addr.prefix = r->dst.family == NET_FAMILY_IPV6 ? 128 : 32;
-        if (!r->gateway.family) {
-            /* Any neighbour in the network will do; the network's own address is a broadcast for IPv4. */
-            size_t last = r->dst.family == NET_FAMILY_IPV6 ? 15 : 3;
-            e->addr.b[last] = (uint8_t)(e->addr.b[last] | 1);
-        }
+        e->addr = destination_behind(r);
         e->value = r->mtu;
+    }
+    if (r->gateway.family) {
+        s.on_fail = NET_FAIL_FAULT; /* another route may be better for that destination: no reason to undo everything */
+        s.fail_code = NET_FAULT_CONTROL_UNLOCKED;
     }
     planner_add(p, &s);
 }
@@ -182,7 +193,6 @@ static void lock_others(struct net_planner *p) {
 }
 
 void planner_routes(struct net_planner *p) {
-    delete_competing_defaults(p);
     for (unsigned i = 0; i < p->wanted->n_bridges; i++) {
         const struct net_bridge *b = &p->wanted->bridges[i];
         const struct net_obs_link *l = net_observed_link(p->now, b->name);
@@ -191,6 +201,7 @@ void planner_routes(struct net_planner *p) {
         want_static(p, b, &b->ip4);
         want_static(p, b, &b->ip6);
     }
+    delete_competing_defaults(p); /* after the new one: it may have taken the old one's place */
     const struct net_obs_link *l = net_observed_link(p->now, p->wanted->management);
     if (l && l->up)
         lock_others(p);

@@ -116,6 +116,8 @@ bool planner_waits_for_address(const struct net_planner *p, const struct net_bri
 void planner_boot(struct net_planner *p);
 
 /* ---- net_plan_address.c, net_plan_route.c ---- */
+/* Up, with IPv6 told before what it may do by itself. */
+void planner_bring_up(struct net_planner *p, const struct net_bridge *b, const char *reason);
 void planner_addresses(struct net_planner *p);
 void planner_routes(struct net_planner *p);
 void planner_dns(struct net_planner *p);
