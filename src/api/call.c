@@ -5,6 +5,7 @@
 #include "api/call_private.h"
 #include "api/tasks.h"
 #include "base/str.h"
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -117,13 +118,24 @@ const struct row *call_arg_row(struct call *c, unsigned i) {
 
 void call_answer(struct call *c, const struct reply *r) {
     audit_call(c, r->error);
-    if (c->answered)
-        *c->answered = true;
+    assert(!c->is_ended);
+    c->is_ended = true;
     if (c->is_async)
         tasks_finish(c->api, &c->task, r);
     else if (c->reply)
         c->reply(r, c->userdata);
-    call_free(c);
+    if (!c->n_holds)
+        call_free(c);
+}
+
+struct call *call_hold(struct call *c) {
+    c->n_holds++;
+    return c;
+}
+
+void call_release(struct call *c) {
+    if (--c->n_holds == 0 && c->is_ended)
+        call_free(c);
 }
 
 void call_return_borrowed(struct call *c, const struct value *v) {

@@ -45,6 +45,12 @@ void call_fail(struct call *c, struct error *e /* taken */);
 void call_fail_code(struct call *c, const char *code, ...) _sentinel_; /* code, params..., NULL */
 /* Marks that the answer comes later; returns c. */
 struct call *call_keep(struct call *c);
+/*
+ * While held, an answered call may still be read (arguments, api, session). The dispatcher holds a call until its handler
+ * has returned, so a handler may look at its arguments before it looks whether call_arg_row has failed the call.
+ */
+struct call *call_hold(struct call *c);
+void call_release(struct call *c);
 
 /*
  * Commits t (fenced as a coordinator write), then runs `then`, or fails the call with the transaction's error.

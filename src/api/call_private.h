@@ -22,7 +22,8 @@ struct call {
     bool wants_json;
     bool is_async;
     bool is_kept;
-    bool *answered; /* set when the call ends while someone on the stack still wants to know */
+    bool is_ended; /* answered; freed as soon as nobody holds it */
+    unsigned n_holds;
     bool is_cancelled;
     const char *originator; /* borrowed, only while the handler has not returned; may be NULL */
     api_reply_fn *reply;    /* NULL: nobody waits any more */

@@ -197,8 +197,7 @@ struct call *api_dispatch(struct api *a, struct api_request *rq, api_reply_fn *r
     }
 
     struct call *c = call_new(a, def);
-    bool answered = false;
-    c->answered = &answered;
+    call_hold(c);
     c->caller = rq->caller;
     c->wants_json = rq->wants_json;
     c->originator = rq->originator;
@@ -214,10 +213,9 @@ struct call *api_dispatch(struct api *a, struct api_request *rq, api_reply_fn *r
     } else {
         run(c);
     }
-    if (answered)
-        return NULL;
-    assert(c->is_kept);
-    c->answered = NULL;
+    assert(c->is_ended || c->is_kept);
+    bool client_waits = !c->is_ended && !c->is_async;
     c->originator = NULL;
-    return c->is_async ? NULL : c;
+    call_release(c);
+    return client_waits ? c : NULL;
 }

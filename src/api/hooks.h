@@ -53,6 +53,8 @@ struct api_hooks {
                     void *data);
 
     void (*pool_join)(void *userdata, const struct api_join_args *args, api_op_done_fn *done, void *data);
+    /* Coordinator: a host asks to be let in; the result is a map of strings. */
+    void (*pool_join_request)(void *userdata, const struct value *request, api_query_done_fn *done, void *data);
     void (*pool_eject)(void *userdata, const struct uuid *host, api_op_done_fn *done, void *data);
     /* A dead host is to be removed: its rows, its certificate, its database server. */
     void (*pool_forget)(void *userdata, const struct uuid *host, api_op_done_fn *done, void *data);

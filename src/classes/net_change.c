@@ -154,7 +154,10 @@ static void run_change(struct net_change *ch) {
         for (size_t i = 0; i < ch->n_hosts; i++)
             ch->hosts[i].before = outcome_text(call_db(ch->c), &ch->hosts[i].host);
         ch->txn = db_txn_new(call_db(ch->c), call_def(ch->c)->name);
-        if (ch->body(ch->c, ch))
+        struct call *c = call_hold(ch->c);
+        bool goes_on = ch->body(c, ch); /* and then ch may be gone */
+        call_release(c);
+        if (goes_on)
             return;
     }
     free_change(ch);

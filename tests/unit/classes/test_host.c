@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls of hosts and of the pool that ask the rest of the daemon: what is refused before, what is asked, what comes
+ * back. */
+#include "api/call_private.h"
+#include "api_fixture.h"
+#include "base/str.h"
+#include "gen_handlers.h"
+#include <stdarg.h>
+#include <stdio.h>
+// clang-format off
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
+
+/* What the hooks were asked, as one line; they answer in the next turn, with an error when `refuse` says so. */
+static char asked[300];
+static const char *refuse;
+
+struct later {
+    api_op_done_fn *done;
+    void *data;
+};
+
+static void answer(void *userdata) {
+    struct later *l = userdata;
+    _cleanup_error_ struct error *e = NULL;
+    if (refuse)
+        error_set(&e, refuse, "because", NULL);
+    l->done(e, l->data);
+    free(l);
+}
+
+static void ask(struct fx *fx, api_op_done_fn *done, void *data) {
+    struct later *l = xnew0(struct later);
+    *l = (struct later){done, data};
+    loop_defer(fx->loop, answer, l);
+}
+
+static void host_op(void *userdata, enum api_host_op op, const struct uuid *host, const struct value *args,
+                    api_op_done_fn *done, void *data) {
+    snprintf(asked, sizeof(asked), "op %d %s %s", op, fx_ref(host), args ? args->map.pairs[0].key : "-");
+    ask(userdata, done, data);
+}
+
+static void host_query(void *userdata, enum api_host_query query, const struct uuid *host, api_query_done_fn *done,
+                       void *data) {
+    struct value v = query == API_QUERY_LOG ? value_string("lines") : value_time(86400);
+    done(NULL, &v, data);
+    value_done(&v);
+}
+
+static void join(void *userdata, const struct api_join_args *a, api_op_done_fn *done, void *data) {
+    snprintf(asked, sizeof(asked), "join %s %s %s %s %d", a->address, a->user, a->password, a->fingerprint, a->force);
+    ask(userdata, done, data);
+}
+
+static void eject(void *userdata, const struct uuid *host, api_op_done_fn *done, void *data) {
+    snprintf(asked, sizeof(asked), "eject %s", fx_ref(host));
+    ask(userdata, done, data);
+}
+
+static void set_coordinator(void *userdata, const struct uuid *host, api_op_done_fn *done, void *data) {
+    snprintf(asked, sizeof(asked), "coordinator %s", fx_ref(host));
+    ask(userdata, done, data);
+}
+
+static void emergency(void *userdata, const char *address, api_op_done_fn *done, void *data) {
+    snprintf(asked, sizeof(asked), "emergency %s", address ? address : "self");
+    ask(userdata, done, data);
+}
+
+static void recover(void *userdata, api_op_done_fn *done, void *data) {
+    ask(userdata, done, data);
+}
+
+static int setup_n(void **state, unsigned n) {
+    struct fx *fx = fx_new(n, 0, model_handlers);
+    struct api_hooks *h = &fx->api->hooks;
+    *h = (struct api_hooks){.userdata = fx,
+                            .host_op = host_op,
+                            .host_query = host_query,
+                            .pool_join = join,
+                            .pool_eject = eject,
+                            .pool_forget = eject,
+                            .pool_set_coordinator = set_coordinator,
+                            .pool_emergency = emergency,
+                            .pool_recover_members = recover};
+    fx_login(fx);
+    asked[0] = '\0';
+    refuse = NULL;
+    *state = fx;
+    return 0;
+}
+
+static int setup(void **state) {
+    return setup_n(state, 3);
+}
+
+static int setup_alone(void **state) {
+    return setup_n(state, 1);
+}
+
+static int setup_without_hooks(void **state) {
+    setup_n(state, 1);
+    ((struct fx *)*state)->api->hooks = (struct api_hooks){0};
+    return 0;
+}
+
+static int teardown(void **state) {
+    fx_free(*state);
+    return 0;
+}
+
+static void set_live(struct fx *fx, unsigned i, bool live) {
+    struct uuid metrics = *row_ref(fx_row(fx, CLASS_host, &fx->hosts[i]), FIELD_host_metrics);
+    db_volatile_set(fx->db, &fx->hosts[i], CLASS_host_metrics, &metrics, FIELD_host_metrics_live, value_bool(live));
+    fx_settle(fx);
+}
+
+static void test_power(void **state) {
+    struct fx *fx = *state;
+    const char *host = fx_ref(&fx->hosts[1]);
+    char expected[200];
+    assert_string_equal(fx_fail(fx, "host.reboot", "[$S, \"%s\"]", host), "HOST_NOT_DISABLED");
+    fx_call(fx, "host.disable", "[$S, \"%s\"]", host);
+    assert_string_equal(fx_call(fx, "host.get_enabled", "[$S, \"%s\"]", host), "false");
+    fx_call(fx, "host.reboot", "[$S, \"%s\"]", host);
+    snprintf(expected, sizeof(expected), "op %d %s -", API_HOST_REBOOT, host);
+    assert_string_equal(asked, expected);
+    refuse = "OPERATION_NOT_ALLOWED";
+    assert_string_equal(fx_fail(fx, "host.shutdown", "[$S, \"%s\"]", host), "OPERATION_NOT_ALLOWED because");
+    set_live(fx, 1, false);
+    snprintf(expected, sizeof(expected), "HOST_OFFLINE %s", host);
+    assert_string_equal(fx_fail(fx, "host.reboot", "[$S, \"%s\"]", host), expected);
+    assert_string_equal(fx_fail(fx, "host.enable", "[$S, \"%s\"]", host), expected);
+}
+
+static void test_facts(void **state) {
+    struct fx *fx = *state;
+    assert_string_equal(fx_call(fx, "host.get_servertime", "[$S, \"%s\"]", fx_ref(&fx->hosts[0])),
+                        "\"20260101T00:00:00Z\"");
+    assert_string_equal(fx_call(fx, "host.get_servertime", "[$S, \"%s\"]", fx_ref(&fx->hosts[1])),
+                        "\"19700102T00:00:00Z\"");
+    assert_string_equal(fx_call(fx, "host.get_log", "[$S, \"%s\"]", fx_ref(&fx->hosts[1])), "\"lines\"");
+    assert_true(
+        str_starts(fx_fail(fx, "host.get_server_certificate", "[$S, \"%s\"]", fx_ref(&fx->hosts[1])), "HOST_OFFLINE"));
+    fx_set(fx, CLASS_host, &fx->hosts[1], FIELD_host_certificate, value_string("PEM"));
+    assert_string_equal(fx_call(fx, "host.get_server_certificate", "[$S, \"%s\"]", fx_ref(&fx->hosts[1])), "\"PEM\"");
+    assert_string_equal(fx_fail(fx, "host.get_management_interface", "[$S, \"%s\"]", fx_ref(&fx->hosts[1])),
+                        "HOST_HAS_NO_MANAGEMENT_IP");
+    assert_true(str_starts(fx_fail(fx, "host.set_hostname_live", "[$S, \"%s\", \"a b\"]", fx_ref(&fx->hosts[1])),
+                           "HOST_NAME_INVALID"));
+    fx_call(fx, "host.set_hostname_live", "[$S, \"%s\", \"node-1\"]", fx_ref(&fx->hosts[1]));
+    assert_non_null(strstr(asked, "hostname"));
+    assert_string_equal(fx_fail(fx, "host.local_management_reconfigure", "[$S, \"eth0\"]"),
+                        "POOL_NOT_IN_EMERGENCY_MODE");
+}
+
+static void test_membership(void **state) {
+    struct fx *fx = *state;
+    assert_string_equal(fx_fail(fx, "pool.join", "[$S, \"10.0.0.9\", \"root\", \"x\"]"),
+                        "JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS");
+    assert_true(str_starts(fx_fail(fx, "pool.eject", "[$S, \"%s\"]", fx_ref(&fx->hosts[0])), "OPERATION_NOT_ALLOWED"));
+    fx_call(fx, "pool.eject", "[$S, \"%s\"]", fx_ref(&fx->hosts[2]));
+    assert_true(str_starts(asked, "eject"));
+    assert_true(str_starts(fx_fail(fx, "host.forget", "[$S, \"%s\"]", fx_ref(&fx->hosts[1])), "HOST_IS_LIVE"));
+    assert_true(
+        str_starts(fx_fail(fx, "host.forget", "[$S, \"%s\"]", fx_ref(&fx->hosts[0])), "HOST_CANNOT_DESTROY_SELF"));
+    set_live(fx, 1, false);
+    fx_call(fx, "host.declare_dead", "[$S, \"%s\"]", fx_ref(&fx->hosts[1]));
+    fx_call(fx, "host.forget", "[$S, \"%s\"]", fx_ref(&fx->hosts[1]));
+    assert_true(
+        str_starts(fx_fail(fx, "pool.designate_new_master", "[$S, \"%s\"]", fx_ref(&fx->hosts[1])), "HOST_OFFLINE"));
+    fx_call(fx, "pool.designate_new_master", "[$S, \"%s\"]", fx_ref(&fx->hosts[2]));
+    assert_true(str_starts(asked, "coordinator"));
+    fx_call(fx, "pool.emergency_transition_to_master", "[$S]");
+    assert_string_equal(asked, "emergency self");
+    fx_call(fx, "pool.emergency_reset_master", "[$S, \"10.0.0.7\"]");
+    assert_string_equal(asked, "emergency 10.0.0.7");
+    const char *told = fx_call(fx, "pool.recover_slaves", "[$S]");
+    assert_non_null(strstr(told, fx_ref(&fx->hosts[2])));
+    assert_null(strstr(told, fx_ref(&fx->hosts[1])));
+}
+
+static void test_join(void **state) {
+    struct fx *fx = *state;
+    fx_call(fx, "pool.join", "[$S, \"10.0.0.9\", \"root\", \"pw\"]");
+    assert_string_equal(asked, "join 10.0.0.9 root pw  0");
+    fx_call(fx, "pool.join_force", "[$S, \"10.0.0.9\", \"root\", \"pw\", \"aa:bb\"]");
+    assert_string_equal(asked, "join 10.0.0.9 root pw aa:bb 1");
+    refuse = "POOL_JOINING_HOST_HAS_BONDS";
+    assert_true(str_starts(fx_fail(fx, "pool.join", "[$S, \"10.0.0.9\", \"root\", \"pw\"]"), refuse));
+}
+
+/* What the daemon does not bring is said so, not pretended. */
+static void test_without_hooks(void **state) {
+    struct fx *fx = *state;
+    const char *host = fx_ref(&fx->hosts[0]);
+    fx_call(fx, "host.disable", "[$S, \"%s\"]", host);
+    assert_string_equal(fx_fail(fx, "host.reboot", "[$S, \"%s\"]", host), "NOT_IMPLEMENTED host.reboot");
+    assert_string_equal(fx_fail(fx, "host.get_log", "[$S, \"%s\"]", host), "NOT_IMPLEMENTED host.get_log");
+    assert_string_equal(fx_fail(fx, "pool.join", "[$S, \"a\", \"b\", \"c\"]"), "NOT_IMPLEMENTED pool.join");
+    assert_string_equal(fx_fail(fx, "PIF.scan", "[$S, \"%s\"]", host), "NOT_IMPLEMENTED PIF.scan");
+    assert_true(str_starts(fx_fail(fx, "pool.sync_database", "[$S]"), "DB_NO_QUORUM"));
+}
+
+static void test_reset_networking(void **state) {
+    struct fx *fx = *state;
+    struct uuid mine = fx_add(fx, CLASS_PIF), other = fx_add(fx, CLASS_PIF), vlan = fx_add(fx, CLASS_VLAN);
+    fx_set(fx, CLASS_PIF, &mine, FIELD_PIF_host, value_ref(&fx->hosts[1]));
+    fx_set(fx, CLASS_PIF, &other, FIELD_PIF_host, value_ref(&fx->hosts[2]));
+    fx_set(fx, CLASS_VLAN, &vlan, FIELD_VLAN_tagged_PIF, value_ref(&mine));
+    fx_settle(fx);
+    fx_call(fx, "host.reset_networking", "[$S, \"%s\"]", fx_ref(&fx->hosts[1]));
+    assert_null(fx_row(fx, CLASS_PIF, &mine));
+    assert_null(fx_row(fx, CLASS_VLAN, &vlan));
+    assert_non_null(fx_row(fx, CLASS_PIF, &other));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_power, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_facts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_membership, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_join, setup_alone, teardown),
+        cmocka_unit_test_setup_teardown(test_without_hooks, setup_without_hooks, teardown),
+        cmocka_unit_test_setup_teardown(test_reset_networking, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
