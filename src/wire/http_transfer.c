@@ -2,6 +2,7 @@
 #include "wire/http_transfer.h"
 
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 
 #include "base/str.h"
