@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "classes/class_calls.h"
 
-#include "gen_handlers.h"
-
-/* Ties the generated table of calls to the functions of this folder and of src/api. */
-#include "gen_handlers.inc"
-
 struct uuid *class_all_hosts(struct db *d, size_t *ret_n) {
     struct uuid *hosts = xcalloc(db_count(d, CLASS_host) + 1, sizeof(*hosts));
     size_t n = 0;
