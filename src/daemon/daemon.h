@@ -31,17 +31,24 @@ struct daemon {
     struct uuid self;
     bool going_down;
     bool restart;
-    struct loop_source *metrics_timer, *emergency_timer;
-    struct error *emergency;
+    bool proving;   /* the first proof has been asked for */
+    bool described; /* the host has written about itself */
+    bool said_no_network;
+    struct loop_source *metrics_timer, *network_timer;
+    struct db_watch *own_watch;
 };
 
 /* daemon_hooks.c: what the API asks of the daemon, and what other hosts ask of this one. */
 void daemon_hooks_init(struct daemon *d);
+void daemon_hooks_serve(struct daemon *d); /* once there is a pool channel */
 /* daemon_serve.c: HTTPS and the local sockets. */
 bool daemon_serve_local(struct daemon *d, struct error **errp) _warn_unused_;
 /* HTTPS on all addresses, with the host's certificate; again after the certificate has changed. */
 bool daemon_serve_https(struct daemon *d, struct error **errp) _warn_unused_;
 /* daemon_state.c: membership: what the parts report, and what follows. */
 void daemon_state_init(struct daemon *d);
+void daemon_state_changed(void *userdata);
+void daemon_network_changed(const struct net_agent_state *s, void *userdata);
+void daemon_confirm(const char *hash, void (*done)(const char *problem, void *data), void *data, void *userdata);
 /* Leaves in order and ends the loop (SIGPWR, reboot, shutdown). */
 void daemon_go_down(struct daemon *d);

@@ -30,7 +30,9 @@ bool daemon_serve_local(struct daemon *d, struct error **errp) {
 }
 
 bool daemon_serve_https(struct daemon *d, struct error **errp) {
-    _cleanup_free_ char *chain = strf("%s/pki/chain.pem", d->options.state_dir), *key = strf("%s/pki/host.key", d->options.state_dir), *ca = strf("%s/pki/ca.pem", d->options.state_dir);
+    _cleanup_free_ char *chain = strf("%s/pki/chain.pem", d->options.state_dir),
+                        *key = strf("%s/pki/host.key", d->options.state_dir),
+                        *ca = strf("%s/pki/ca.pem", d->options.state_dir);
     if (d->https)
         return tls_context_reload(d->https, errp);
     struct tls_config config = {.role = TLS_SERVER, .cert_path = chain, .key_path = key, .ca_path = ca};

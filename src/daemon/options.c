@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "base/log.h"
 #include "base/str.h"
 
 #ifndef MUSTER_LIBDIR
@@ -54,6 +55,7 @@ void options_parse(struct options *ret, int argc, char **argv) {
                             .xapi_socket = "/var/lib/xcp/xapi",
                             .https_port = 443,
                             .log_level = LOG_LEVEL_INFO};
+    enum log_level level;
     int64_t port;
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (c) {
@@ -78,8 +80,9 @@ void options_parse(struct options *ret, int argc, char **argv) {
             ret->https_port = (uint16_t)port;
             break;
         case LEVEL:
-            if (!log_level_parse(optarg, &ret->log_level))
+            if (!log_level_parse(optarg, &level))
                 wrong("no log level:", optarg);
+            ret->log_level = level;
             break;
         case HELP:
             fputs(help, stdout);

@@ -3,7 +3,7 @@
  * host. */
 #pragma once
 
-#include "base/log.h"
+#include "base/macro.h"
 
 struct options {
     const char *state_dir;      /* MUSTER_STATE_DIR, /var/lib/muster */
@@ -13,7 +13,7 @@ struct options {
     const char *netboot_path;   /* MUSTER_NETBOOT: the program muster-netboot */
     const char *xapi_socket;    /* XenServer's path for tools that look there; "" for none */
     uint16_t https_port;        /* 443 */
-    enum log_level log_level;
+    int log_level; /* enum log_level */
 };
 
 /* Exits by itself for --help, --version and wrong options. */

@@ -324,6 +324,15 @@ void rows_join(struct db *d, struct db_txn *t, const struct rows_host *h) {
     }
 }
 
+void rows_add_nic(struct db *d, struct db_txn *t, const struct uuid *host, const struct rows_nic *n) {
+    char bridge[16];
+    rows_bridge_of(n->device, bridge);
+    const struct row *network = network_by_bridge(d, bridge);
+    struct rows_host h = {.host = *host};
+    struct uuid u = network ? network->uuid : insert_network(t, n);
+    insert_pif(t, &h, n, &u);
+}
+
 bool rows_join_check(struct db *d, const struct rows_host *h, struct error **errp) {
     if (db_get(d, CLASS_host, &h->host)) {
         error_setf(errp, ERR_HOST_ALREADY_IN_POOL,

@@ -40,6 +40,8 @@ bool rows_host_from_value(const struct value *v, struct rows_host *ret /* certif
 void rows_first(struct db_txn *t, const struct uuid *pool, const struct rows_host *h, const char *ca_certificates);
 /* The rows of a joining host. */
 void rows_join(struct db *d, struct db_txn *t, const struct rows_host *h);
+/* One more NIC of a host that is a member already. */
+void rows_add_nic(struct db *d, struct db_txn *t, const struct uuid *host, const struct rows_nic *n);
 /* Why this host cannot join as it is; false with the API's code and the cure. */
 bool rows_join_check(struct db *d, const struct rows_host *h, struct error **errp) _warn_unused_;
 /* Removes the host and all rows that are only its own. */

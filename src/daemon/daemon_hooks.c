@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the API asks of the daemon, and what other hosts ask of this one over the pool channel. */
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/str.h"
+#include "daemon/daemon.h"
+#include "daemon/hostinfo.h"
+#include "daemon/power.h"
+#include "wire/http_client.h"
+
+#define LOG_MODULE "daemon"
+#include "base/log.h"
+
+#define OP_TIMEOUT_MS 30000
+#define FORWARD_EXTRA_MS 5000
+
+/* ---- plain questions ---- */
+static bool hook_is_coordinator(void *userdata) {
+    struct daemon *d = userdata;
+    return pool_is_coordinator(d->pool);
+}
+
+static bool hook_emergency(void *userdata, struct error **errp) {
+    struct daemon *d = userdata;
+    const struct sm *state = pool_state(d->pool);
+    switch (state->state) {
+    case STATE_EMERGENCY:
+        error_set(errp, ERR_HOST_MASTER_CANNOT_TALK_BACK, pool_coordinator_address(d->pool), NULL);
+        return true;
+    case STATE_NETBOOT:
+        error_set(errp, ERR_HOST_HAS_NO_MANAGEMENT_IP, NULL);
+        return true;
+    case STATE_CONTACTING:
+        error_set(errp, ERR_HOST_STILL_BOOTING, NULL);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool hook_is_pool_host(void *userdata, const char *common_name, const char *fingerprint) {
+    struct daemon *d = userdata;
+    return pool_is_member_certificate(d->pool, fingerprint);
+}
+
+static const char *hook_coordinator_address(void *userdata) {
+    struct daemon *d = userdata;
+    return pool_coordinator_address(d->pool);
+}
+
+static bool hook_is_live(void *userdata, const struct uuid *host) {
+    struct daemon *d = userdata;
+    return pool_host_is_live(d->pool, host);
+}
+
+/* ---- operations of the pool ---- */
+struct op {
+    struct daemon *d;
+    api_op_done_fn *done;
+    void *data;
+};
+
+static struct op *op_new(struct daemon *d, api_op_done_fn *done, void *data) {
+    struct op *o = xnew0(struct op);
+    *o = (struct op){d, done, data};
+    return o;
+}
+
+static void op_end(const struct error *error, void *userdata) {
+    struct op *o = userdata;
+    struct error *e = error ? error_dup(error) : NULL;
+    o->done(e, o->data);
+    error_free(e);
+    free(o);
+}
+
+static void hook_join(void *userdata, const struct api_join_args *args, api_op_done_fn *done, void *data) {
+    struct daemon *d = userdata;
+    struct pool_join_request r = {
+        .address = args->address, .user = args->user, .password = args->password, .fingerprint = args->fingerprint};
+    pool_join_other(d->pool, &r, op_end, op_new(d, done, data));
+}
+
+static void hook_eject(void *userdata, const struct uuid *host, api_op_done_fn *done, void *data) {
+    struct daemon *d = userdata;
+    pool_remove_host(d->pool, host, /* forget= */ false, op_end, op_new(d, done, data));
+}
+
+static void hook_forget(void *userdata, const struct uuid *host, api_op_done_fn *done, void *data) {
+    struct daemon *d = userdata;
+    pool_remove_host(d->pool, host, /* forget= */ true, op_end, op_new(d, done, data));
+}
+
+static void hook_set_coordinator(void *userdata, const struct uuid *host, api_op_done_fn *done, void *data) {
+    struct daemon *d = userdata;
+    pool_set_coordinator(d->pool, host, op_end, op_new(d, done, data));
+}
+
+static void hook_emergency_op(void *userdata, const char *address, api_op_done_fn *done, void *data) {
+    struct daemon *d = userdata;
+    pool_emergency(d->pool, address, op_end, op_new(d, done, data));
+}
+
+struct query {
+    api_query_done_fn *done;
+    void *data;
+};
+
+static void query_end(const struct error *error, const struct value *result, void *userdata) {
+    struct query *q = userdata;
+    struct error *e = error ? error_dup(error) : NULL;
+    q->done(e, result, q->data);
+    error_free(e);
+    free(q);
+}
+
+static struct query *query_new(api_query_done_fn *done, void *data) {
+    struct query *q = xnew0(struct query);
+    *q = (struct query){done, data};
+    return q;
+}
+
+static void hook_join_request(void *userdata, const struct value *request, api_query_done_fn *done, void *data) {
+    struct daemon *d = userdata;
+    pool_admit(d->pool, request, query_end, query_new(done, data));
+}
+
+/* ---- one host asked to do something with itself ---- */
+static const char *const op_names[] = {[API_HOST_REBOOT] = "reboot",
+                                       [API_HOST_SHUTDOWN] = "shutdown",
+                                       [API_HOST_RESTART_AGENT] = "restart-agent",
+                                       [API_HOST_SCAN_NICS] = "scan-nics",
+                                       [API_HOST_MANAGEMENT_RECONFIGURE] = "management-reconfigure",
+                                       [API_HOST_SET_HOSTNAME] = "set-hostname"};
+
+static void on_op(const struct value *result, const struct error *error, void *userdata) {
+    op_end(error, userdata);
+}
+
+static void hook_host_op(void *userdata, enum api_host_op op, const struct uuid *host, const struct value *args,
+                         api_op_done_fn *done, void *data) {
+    struct daemon *d = userdata;
+    struct op *o = op_new(d, done, data);
+    struct value message = value_map();
+    if (!pool_get_channel(d->pool)) {
+        _cleanup_error_ struct error *e = NULL;
+        value_done(&message);
+        error_set(&e, ERR_HOST_STILL_BOOTING, NULL);
+        op_end(e, o);
+        return;
+    }
+    value_map_add(&message, "op", value_string(op_names[op]));
+    value_map_add(&message, "args", args ? value_copy(args) : value_map());
+    pool_channel_call(pool_get_channel(d->pool), host, "host_op", message, OP_TIMEOUT_MS, on_op, o);
+}
+
+static void on_power(const struct error *error, void *userdata) {
+    struct pool_reply *reply = userdata;
+    if (error)
+        pool_reply_fail(reply, error_dup(error));
+    else
+        pool_reply_return(reply, value_bool(true));
+}
+
+static void restart_later(void *userdata) {
+    struct daemon *d = userdata;
+    d->restart = true;
+    loop_quit(d->loop, 0);
+}
+
+static void scan_nics(struct daemon *d, struct pool_reply *reply);
+
+static void serve_host_op(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
+    struct daemon *d = userdata;
+    const char *op = value_map_str(args, "op");
+    const struct value *op_args = value_map_get(args, "args");
+    _cleanup_error_ struct error *e = NULL;
+    if (op && (str_eq(op, "reboot") || str_eq(op, "shutdown"))) {
+        log_notice("%s, as the pool asks", str_eq(op, "reboot") ? "reboot" : "shutdown");
+        power_run(d->loop, str_eq(op, "reboot") ? API_HOST_REBOOT : API_HOST_SHUTDOWN, on_power, reply);
+        return;
+    }
+    if (op && str_eq(op, "restart-agent")) {
+        pool_reply_return(reply, value_bool(true));
+        loop_defer(d->loop, restart_later, d);
+        return;
+    }
+    if (op && str_eq(op, "scan-nics")) {
+        scan_nics(d, reply);
+        return;
+    }
+    if (op && str_eq(op, "set-hostname") && op_args && value_map_str(op_args, "hostname")) {
+        const char *name = value_map_str(op_args, "hostname");
+        if (sethostname(name, strlen(name)) == 0 && fs_write_atomic("/etc/hostname", name, strlen(name), 0644) == 0) {
+            pool_reply_return(reply, value_bool(true));
+            return;
+        }
+        error_internal(&e, "the system did not take the name");
+    } else {
+        error_set(&e, ERR_NOT_IMPLEMENTED, op ? op : "", NULL);
+    }
+    pool_reply_fail(reply, TAKE(e));
+}
+
+/* ---- NICs without a PIF ---- */
+static void on_scan_written(struct error *error, void *userdata) {
+    struct pool_reply *reply = userdata;
+    if (error)
+        pool_reply_fail(reply, error_dup(error));
+    else
+        pool_reply_return(reply, value_bool(true));
+}
+
+static bool has_pif(struct daemon *d, const char *device) {
+    for (const struct row *r = db_first(d->db, CLASS_PIF); r; r = db_next(d->db, r))
+        if (uuid_eq(row_ref(r, FIELD_PIF_host), &d->self) && row_bool(r, FIELD_PIF_physical) &&
+            str_eq(row_str(r, FIELD_PIF_device), device))
+            return true;
+    return false;
+}
+
+static void scan_nics(struct daemon *d, struct pool_reply *reply) {
+    struct net_agent_state s;
+    struct rows_host facts;
+    struct error *e = NULL;
+    net_agent_state(netglue_agent(d->netglue), &s);
+    if (!s.good || !hostinfo_read(s.good, &facts, &e)) {
+        if (!e)
+            error_set(&e, ERR_HOST_STILL_BOOTING, NULL);
+        pool_reply_fail(reply, e);
+        return;
+    }
+    struct db_txn *t = db_txn_new(d->db, "NICs found");
+    for (unsigned i = 0; i < facts.n_nics; i++)
+        if (!has_pif(d, facts.nics[i].device))
+            rows_add_nic(d->db, t, &d->self, &facts.nics[i]);
+    if (db_txn_is_empty(t)) {
+        db_txn_abandon(t);
+        pool_reply_return(reply, value_bool(true));
+        return;
+    }
+    db_txn_commit(t, OP_TIMEOUT_MS / 2, on_scan_written, reply);
+}
+
+/* ---- one host asked about itself ---- */
+static void on_query(const struct value *result, const struct error *error, void *userdata) {
+    query_end(error, result, userdata);
+}
+
+static const char *const query_names[] = {
+    [API_QUERY_TIME] = "time", [API_QUERY_LOCAL_TIME] = "local-time", [API_QUERY_LOG] = "log"};
+
+static void on_time(const struct value *result, const struct error *error, void *userdata) {
+    struct value v = {.type = VALUE_VOID};
+    if (!error)
+        v = value_time(value_as_int(result));
+    query_end(error, &v, userdata);
+}
+
+static void hook_query(void *userdata, enum api_host_query query, const struct uuid *host, api_query_done_fn *done,
+                       void *data) {
+    struct daemon *d = userdata;
+    struct query *q = query_new(done, data);
+    _cleanup_error_ struct error *e = NULL;
+    if (!pool_get_channel(d->pool)) {
+        error_set(&e, ERR_HOST_STILL_BOOTING, NULL);
+        query_end(e, NULL, q);
+        return;
+    }
+    struct value args = value_map();
+    value_map_add(&args, "query", value_string(query_names[query]));
+    pool_channel_call(pool_get_channel(d->pool), host, "host_query", args, OP_TIMEOUT_MS,
+                      query == API_QUERY_LOG ? on_query : on_time, q);
+}
+
+static void serve_query(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
+    struct daemon *d = userdata;
+    const char *query = value_map_str(args, "query");
+    int64_t now = loop_wall_ms(d->loop) / 1000;
+    struct tm local;
+    time_t t = (time_t)now;
+    struct error *e = NULL;
+    if (query && str_eq(query, "time")) {
+        pool_reply_return(reply, value_int(now));
+    } else if (query && str_eq(query, "local-time") && localtime_r(&t, &local)) {
+        pool_reply_return(reply, value_int(now + local.tm_gmtoff));
+    } else {
+        error_set(&e, ERR_NOT_IMPLEMENTED, query ? query : "", NULL);
+        pool_reply_fail(reply, e);
+    }
+}
+
+/* ---- forwarding a local client's call to the coordinator ---- */
+struct forward {
+    api_forward_done_fn *done;
+    void *data;
+};
+
+static void on_forwarded(const struct http_response *r, const struct error *error, void *userdata) {
+    struct forward *f = userdata;
+    struct error *e = error ? error_dup(error) : NULL;
+    f->done(e, error ? NULL : buf_str(&r->body), error ? 0 : r->body.size, f->data);
+    error_free(e);
+    free(f);
+}
+
+static void hook_forward(void *userdata, const char *request, size_t size, uint64_t timeout_ms,
+                         api_forward_done_fn *done, void *data) {
+    struct daemon *d = userdata;
+    _cleanup_free_ char *cert = strf("%s/pki/host.pem", d->options.state_dir),
+                        *key = strf("%s/pki/host.key", d->options.state_dir),
+                        *ca = strf("%s/pki/ca.pem", d->options.state_dir);
+    struct http_target target = {.host = pool_coordinator_address(d->pool),
+                                 .port = d->options.https_port,
+                                 .verify = TLS_VERIFY_CA,
+                                 .ca_path = ca,
+                                 .cert_path = cert,
+                                 .key_path = key,
+                                 .timeout_ms = (unsigned)MIN(timeout_ms + FORWARD_EXTRA_MS, (uint64_t)3600000)};
+    static const char *const headers[] = {"content-type: application/json", NULL};
+    struct forward *f = xnew0(struct forward);
+    *f = (struct forward){done, data};
+    http_client_start(d->client, &target, "POST", "/jsonrpc", headers, request, size, on_forwarded, f);
+}
+
+void daemon_hooks_init(struct daemon *d) {
+    d->hooks = (struct api_hooks){.userdata = d,
+                                  .is_coordinator = hook_is_coordinator,
+                                  .emergency_reason = hook_emergency,
+                                  .peer_is_pool_host = hook_is_pool_host,
+                                  .coordinator_address = hook_coordinator_address,
+                                  .forward = hook_forward,
+                                  .pool_join = hook_join,
+                                  .pool_join_request = hook_join_request,
+                                  .pool_eject = hook_eject,
+                                  .pool_forget = hook_forget,
+                                  .pool_set_coordinator = hook_set_coordinator,
+                                  .pool_emergency = hook_emergency_op,
+                                  .host_op = hook_host_op,
+                                  .host_query = hook_query,
+                                  .host_is_live = hook_is_live};
+}
+
+void daemon_hooks_serve(struct daemon *d) {
+    pool_channel_serve(pool_get_channel(d->pool), "host_op", serve_host_op, d);
+    pool_channel_serve(pool_get_channel(d->pool), "host_query", serve_query, d);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Membership as the parts report it: network settled, first proof, sizes; and what the host writes about itself once it
+ * is in. */
+#include <signal.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/str.h"
+#include "daemon/daemon.h"
+#include "daemon/hostinfo.h"
+#include "net/net_store.h"
+#include "wire/value_json.h"
+
+#define LOG_MODULE "daemon"
+#include "base/log.h"
+
+#define METRICS_MS 5000
+#define NETWORK_RETRY_MS 500
+#define FIRST_PROOF_MS 3000
+#define WRITE_DEADLINE_MS 15000
+#define NETBOOT_REPORT_MAX (1 << 20)
+
+/* ---- proof and sizes ---- */
+static void look_at_sizes(struct daemon *d) {
+    const struct value *faults = faults_shown(d->faults);
+    const char *sentence = NULL;
+    for (size_t i = 0; i < faults->map.n; i++) {
+        const char *key = faults->map.pairs[i].key;
+        /* Sizes and ways; a peer that is down is not this host's limit. */
+        if (str_starts(key, "MUSTER-N10") && !str_starts(key, "MUSTER-N106"))
+            sentence = value_str(&faults->map.pairs[i].value);
+    }
+    pool_set_limited(d->pool, sentence != NULL, sentence ? sentence : "");
+}
+
+static void on_first_proof(const struct probing_result *r, void *userdata) {
+    struct daemon *d = userdata;
+    pool_set_proven(d->pool, true);
+}
+
+static void on_own_row(struct db *db, enum db_event event, const struct row *r, void *userdata) {
+    struct daemon *d = userdata;
+    if (uuid_eq(&r->uuid, &d->self))
+        look_at_sizes(d);
+}
+
+void daemon_state_changed(void *userdata) {
+    struct daemon *d = userdata;
+    const struct sm *state = pool_state(d->pool);
+    if (state->state == STATE_PROVING && !d->proving) {
+        d->proving = true;
+        probing_prove(d->probing, FIRST_PROOF_MS, on_first_proof, d);
+    }
+    if ((state->state == STATE_RECONCILING || states_is_ready(state)) && !d->described) {
+        d->described = true;
+        struct db_txn *t = db_txn_new(d->db, "what the host says of itself");
+        hostinfo_write(d->db, &d->self, t);
+        db_txn_commit(t, WRITE_DEADLINE_MS, NULL, NULL);
+        hostinfo_metrics(d->db, &d->self);
+    }
+}
+
+/* ---- the network agent ---- */
+void daemon_network_changed(const struct net_agent_state *s, void *userdata) {
+    struct daemon *d = userdata;
+    pool_set_network(d->pool, s->outcome == NET_OUTCOME_PENDING || s->outcome == NET_OUTCOME_NONE);
+    if (!s->good)
+        return;
+    struct rows_host facts;
+    _cleanup_error_ struct error *e = NULL;
+    if (s->outcome != NET_OUTCOME_PENDING && hostinfo_read(s->good, &facts, &e))
+        pool_start(d->pool, &facts);
+}
+
+struct confirmation {
+    void (*done)(const char *problem, void *data);
+    void *data;
+};
+
+static void on_confirmed(const struct error *error, void *userdata) {
+    struct confirmation *c = userdata;
+    struct error *e = error ? error_dup(error) : NULL;
+    c->done(e ? error_text(e) : NULL, c->data);
+    error_free(e);
+    free(c);
+}
+
+void daemon_confirm(const char *hash, void (*done)(const char *problem, void *data), void *data, void *userdata) {
+    struct daemon *d = userdata;
+    struct confirmation *c = xnew0(struct confirmation);
+    *c = (struct confirmation){done, data};
+    pool_confirm_network(d->pool, hash, on_confirmed, c);
+}
+
+/* ---- the start ---- */
+/* Faults that the network start found and could not mend. */
+static void read_netboot(struct daemon *d) {
+    _cleanup_free_ char *path = strf("%s/netboot.json", d->options.run_dir);
+    _cleanup_buf_ struct buf text = BUF_INIT;
+    _cleanup_value_ struct value report = {.type = VALUE_VOID};
+    _cleanup_error_ struct error *e = NULL;
+    struct value list = value_map();
+    int r = fs_read(path, NETBOOT_REPORT_MAX, &text);
+    const struct value *problems = NULL;
+    if (r == 0 && value_json_parse(buf_str(&text), text.size, 16, 65536, &report, &e) && report.type == VALUE_MAP)
+        problems = value_map_get(&report, "problems");
+    for (size_t i = 0; problems && problems->type == VALUE_SET && i < problems->set.n; i++) {
+        const struct value *p = &problems->set.items[i];
+        const char *code = p->type == VALUE_MAP ? value_map_str(p, "code") : NULL,
+                   *line = code ? value_map_str(p, "text") : NULL;
+        const struct value *healed = code ? value_map_get(p, "healed") : NULL;
+        if (!line)
+            continue;
+        log_warn("at the start of the network: %s: %s", code, line);
+        if (!healed || !value_as_bool(healed))
+            value_map_put(&list, code, value_string(line));
+    }
+    faults_state(d->faults, FAULTS_NETBOOT, list);
+}
+
+/* The address of the management port is there as soon as the network start has put it there, or a server has given one.
+ */
+static void on_wait_network(struct loop_source *s, void *userdata) {
+    struct daemon *d = userdata;
+    struct net_problems problems = {0};
+    enum net_store_source source;
+    _cleanup_error_ struct error *e = NULL;
+    _cleanup_free_ char *folder = strf("%s/network", d->options.state_dir);
+    _cleanup_net_config_ struct net_config *good = net_store_load(folder, &source, &problems, &e);
+    struct rows_host facts;
+    net_problems_done(&problems);
+    if (!good || !hostinfo_read(good, &facts, &e)) {
+        if (!d->said_no_network)
+            log_warn("no management address yet (%s); this host answers on its local socket, and 'muster-netboot init "
+                     "--help' says how to give it one",
+                     error_text(e));
+        d->said_no_network = true;
+        loop_timer_set(d->network_timer, NETWORK_RETRY_MS);
+        return;
+    }
+    pool_start(d->pool, &facts);
+    daemon_hooks_serve(d);
+}
+
+static void on_metrics(struct loop_source *s, void *userdata) {
+    struct daemon *d = userdata;
+    loop_timer_set(d->metrics_timer, METRICS_MS);
+    hostinfo_metrics(d->db, &d->self);
+    look_at_sizes(d);
+}
+
+void daemon_state_init(struct daemon *d) {
+    read_netboot(d);
+    d->metrics_timer = loop_add_timer(d->loop, METRICS_MS, on_metrics, d);
+    d->network_timer = loop_add_timer(d->loop, 0, on_wait_network, d);
+    d->own_watch = db_watch_add(d->db, CLASS_host, on_own_row, d);
+}
+
+static void on_down(const struct error *error, void *userdata) {
+    struct daemon *d = userdata;
+    loop_quit(d->loop, 0);
+}
+
+void daemon_go_down(struct daemon *d) {
+    if (d->going_down)
+        return;
+    d->going_down = true;
+    log_notice("this host goes down: leaving the pool in order");
+    pool_prepare_shutdown(d->pool, on_down, d);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* musterd: makes the parts, ties them together, runs the loop, takes them apart. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "daemon/daemon.h"
+#include "gen_handlers.h"
+#include "wire/http_client.h"
+
+#define LOG_MODULE "daemon"
+#include "base/log.h"
+
+#define N_WORKERS 4
+#define SWITCH_TIMEOUT_MS 5000
+
+static bool is_live(const struct uuid *host, void *userdata) {
+    struct daemon *d = userdata;
+    return pool_host_is_live(d->pool, host);
+}
+
+static bool is_coordinator(void *userdata) {
+    struct daemon *d = userdata;
+    return pool_is_coordinator(d->pool);
+}
+
+static void on_certificates(void *userdata) {
+    struct daemon *d = userdata;
+    _cleanup_error_ struct error *e = NULL;
+    if (!daemon_serve_https(d, &e))
+        log_err("the API cannot be served over HTTPS: %s; the local socket works", error_text(e));
+}
+
+static void on_restart(const char *reason, void *userdata) {
+    struct daemon *d = userdata;
+    log_notice("the daemon starts anew: %s", reason);
+    d->restart = true;
+    loop_quit(d->loop, 0);
+}
+
+static const struct pool_callbacks pool_callbacks = {
+    .certificates = on_certificates, .restart = on_restart, .state = daemon_state_changed};
+
+static void on_signal(struct loop_source *s, int signo, void *userdata) {
+    struct daemon *d = userdata;
+    if (signo == SIGPWR)
+        daemon_go_down(d);
+    else
+        loop_quit(d->loop, 0);
+}
+
+static bool open_switch(struct daemon *d, struct error **errp) {
+    int r = link_kernel_open(&d->link);
+    if (r < 0) {
+        error_errno(errp, r, "opening rtnetlink");
+        return false;
+    }
+    d->ovs = ovs_db_open(d->options.switch_run_dir, SWITCH_TIMEOUT_MS, errp);
+    return d->ovs != NULL;
+}
+
+static bool make_parts(struct daemon *d, struct error **errp) {
+    struct pool_config pool = {.loop = d->loop,
+                               .db = d->db,
+                               .worker = d->worker,
+                               .state_dir = d->options.state_dir,
+                               .run_dir = d->options.run_dir,
+                               .schema_path = d->options.schema_path,
+                               .callbacks = &pool_callbacks,
+                               .userdata = d};
+    d->pool = pool_new(&pool, errp);
+    if (!d->pool || !open_switch(d, errp))
+        return false;
+    d->self = *pool_self(d->pool);
+    d->client = http_client_new(d->loop);
+    d->faults = faults_new(d->loop, d->db, &d->self);
+    struct probing_config probing = {.loop = d->loop,
+                                     .db = d->db,
+                                     .worker = d->worker,
+                                     .faults = d->faults,
+                                     .self = d->self,
+                                     .switch_run_dir = d->options.switch_run_dir,
+                                     .is_live = is_live,
+                                     .is_coordinator = is_coordinator,
+                                     .userdata = d};
+    d->probing = probing_new(&probing);
+    struct netglue_config netglue = {.loop = d->loop,
+                                     .db = d->db,
+                                     .worker = d->worker,
+                                     .faults = d->faults,
+                                     .probing = d->probing,
+                                     .link = d->link,
+                                     .ovs = d->ovs,
+                                     .self = d->self,
+                                     .state_dir = d->options.state_dir,
+                                     .run_dir = d->options.run_dir,
+                                     .netboot_path = d->options.netboot_path,
+                                     .confirm = daemon_confirm,
+                                     .changed = daemon_network_changed,
+                                     .userdata = d};
+    d->netglue = netglue_new(&netglue);
+    daemon_hooks_init(d);
+    struct api_config api = {.loop = d->loop,
+                             .db = d->db,
+                             .worker = d->worker,
+                             .own_host = d->self,
+                             .hooks = &d->hooks,
+                             .handlers = model_handlers};
+    d->api = api_new(&api);
+    d->alerts = alerts_new(d->loop, d->db, d->api, is_coordinator, d);
+    if (!daemon_serve_local(d, errp))
+        return false;
+    daemon_state_init(d);
+    return true;
+}
+
+static void free_parts(struct daemon *d) {
+    loop_source_free(d->metrics_timer);
+    loop_source_free(d->network_timer);
+    db_watch_free(d->own_watch);
+    alerts_free(d->alerts);
+    http_server_free(d->http);
+    http_client_free(d->client);
+    worker_free(d->worker); /* running jobs end; what they bring is dropped below */
+    netglue_free(d->netglue);
+    probing_free(d->probing);
+    pool_free(d->pool);
+    api_free(d->api);
+    faults_free(d->faults);
+    db_sync_stop(d->db);
+    db_free(d->db);
+    tls_context_unref(d->https);
+    ovs_free(d->ovs);
+    link_free(d->link);
+    loop_free(d->loop);
+}
+
+static void prepare_process(void) {
+    signal(SIGPIPE, SIG_IGN);
+    struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none); /* keys and passwords pass through this memory */
+    /* Heartbeats must not wait behind a busy guest. Without the right to it, the daemon runs as it is. */
+    errno = 0;
+    if (setpriority(PRIO_PROCESS, 0, -10) < 0)
+        log_info("the daemon runs at ordinary priority: %s", strerror(errno));
+}
+
+int main(int argc, char **argv) {
+    struct daemon d = {0};
+    options_parse(&d.options, argc, argv);
+    log_init("musterd", (enum log_level)d.options.log_level);
+    prepare_process();
+    int r = fs_mkdirs(d.options.run_dir, 0755);
+    if (r < 0) {
+        log_err("making '%s': %s", d.options.run_dir, strerror(-r));
+        return 1;
+    }
+    d.loop = loop_new();
+    struct loop_source *signals[] = {loop_add_signal(d.loop, SIGTERM, on_signal, &d),
+                                     loop_add_signal(d.loop, SIGINT, on_signal, &d),
+                                     loop_add_signal(d.loop, SIGPWR, on_signal, &d)};
+    d.worker = worker_new(d.loop, N_WORKERS);
+    d.db = db_new(d.loop);
+    _cleanup_error_ struct error *e = NULL;
+    int code = 1;
+    if (make_parts(&d, &e)) {
+        log_notice("musterd is up");
+        code = loop_run(d.loop);
+    } else {
+        log_err("%s", error_text(e));
+    }
+    bool restart = d.restart;
+    for (unsigned i = 0; i < ARRAY_SIZE(signals); i++)
+        loop_source_free(signals[i]);
+    free_parts(&d);
+    if (restart) {
+        execv("/proc/self/exe", argv);
+        log_err("starting anew: %s", strerror(errno));
+        return 1;
+    }
+    return code;
+}
