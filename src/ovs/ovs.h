@@ -144,6 +144,8 @@ struct ovs {
     const struct ovs_ops *ops;
 };
 
+/* The same without connecting now: the first call does. For daemons that start beside the switch. */
+struct ovs *ovs_db_new(const char *run_dir);
 /* Paths are copied. run_dir holds db.sock and the control socket of ovs-vswitchd, "/run/openvswitch" when NULL. */
 struct ovs *ovs_db_open(const char *run_dir, unsigned timeout_ms, struct error **errp) _warn_unused_;
 void ovs_free(struct ovs *o); /* accepts NULL */

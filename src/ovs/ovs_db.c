@@ -256,13 +256,17 @@ static const struct ovs_ops db_ops = {
     .handler_problem = db_handler_problem,
 };
 
-struct ovs *ovs_db_open(const char *run_dir, unsigned timeout_ms, struct error **errp) {
+struct ovs *ovs_db_new(const char *run_dir) {
     struct ovs_db *d = xnew0(struct ovs_db);
     d->ovs.ops = &db_ops;
     d->run_dir = xstrdup(run_dir ? run_dir : "/run/openvswitch");
-    if (!connect_db(d, timeout_ms, errp)) {
-        db_free(&d->ovs);
-        return NULL;
-    }
     return &d->ovs;
+}
+
+struct ovs *ovs_db_open(const char *run_dir, unsigned timeout_ms, struct error **errp) {
+    struct ovs *o = ovs_db_new(run_dir);
+    if (connect_db(DB(o), timeout_ms, errp))
+        return o;
+    db_free(o);
+    return NULL;
 }

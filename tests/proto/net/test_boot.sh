@@ -86,6 +86,29 @@ expect_eq source previous "$(report 'r["source"]')"
 [ "$(report '"MUSTER-N207" in [p["code"] for p in r["problems"]]')" = True ] || fail "the damage is not named"
 expect_ping 10.66.0.1
 
+say "a bond, with management in a VLAN on it"
+netboot init --device eth0,eth1 --bond-mode balance-slb --vlan 42 --mode static --ip 10.66.0.2/24 --mtu 9000 \
+    --datapath netdev
+power_cut
+boot
+expect_eq result ok "$(report 'r["result"]')"
+expect_eq "VLAN" 42 "$(h ovs-vsctl br-to-vlan xapi1)"
+expect_eq "parent" xapi0 "$(h ovs-vsctl br-to-parent xapi1)"
+h ovs-appctl bond/show bond0 | grep -q 'bond_mode: balance-slb' || fail "no bond of that mode"
+for link in eth0 eth1 xapi0 xapi1; do expect_mtu "$link" 9000; done
+expect_lock 10.66.0.1 1500
+
+say "one leg of the bond has no carrier, the other is gone"
+p ip link set h1 down
+ip -n "$HOST_NS" link set eth0 netns "$PEER_NS"
+power_cut
+boot
+expect_eq result degraded "$(report 'r["result"]')"
+[ "$(report '"MUSTER-N201" in [p["code"] for p in r["problems"]]')" = True ] || fail "the missing NIC is not named"
+[ "$(report '"MUSTER-N211" in [p["code"] for p in r["problems"]]')" = True ] || fail "the missing carrier is not named"
+ip -n "$PEER_NS" link set eth0 netns "$HOST_NS"
+p ip link set h1 up
+
 say "IPv6, static"
 netboot init --device eth0 --mode static --ip fd66::2/64 --gateway fd66::1 --mtu 9000 --datapath netdev
 power_cut
