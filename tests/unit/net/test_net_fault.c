@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The wording, and that each code has its section in the manual. MUSTER_FAULTS_MD names that file. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/fs.h"
+#include "base/str.h"
+#include "net/net_fault.h"
+
+static void test_leg_sentence(void **state) {
+    struct net_problems ps = {0};
+    struct net_mac mac = {{0x52, 0x54, 0, 0, 0, 2}};
+    struct net_fault_facts f = {.host = "h2",
+                                .nic = "eth1",
+                                .mac = &mac,
+                                .switch_name = "swB",
+                                .switch_port = "h2p1",
+                                .network_uuid = "u",
+                                .size_wanted = 9000,
+                                .size_passes = 1500,
+                                .direction = NET_DIRECTION_OUT};
+    const struct net_problem *p = net_problems_add(&ps, NET_FAULT_LEG_SIZE_LIMITED, &f);
+    assert_string_equal(p->text,
+                        "Host 'h2' leg 'eth1' (MAC 52:54:00:00:00:02, switch 'swB' port 'h2p1'): frames of 9000 "
+                        "bytes do not arrive, 1500 do, in the direction to the switch.");
+    assert_string_equal(p->cure,
+                        "raise the MTU of port 'h2p1' of switch 'swB' to 9216, or run: xe network-param-set uuid=u "
+                        "MTU=1500.");
+    assert_string_equal(p->nic, "eth1");
+    _cleanup_free_ char *line = net_problem_line(p);
+    assert_true(str_starts(line, "MUSTER-N101 leg size-limited: Host 'h2'"));
+    assert_ptr_equal(net_problems_find(&ps, NET_FAULT_LEG_SIZE_LIMITED, "eth1"), p);
+    assert_null(net_problems_find(&ps, NET_FAULT_LEG_SIZE_LIMITED, "eth0"));
+    net_problems_done(&ps);
+}
+
+/* With nothing known at all a sentence still stands; each code has a name, a summary, its number and its section. */
+static void test_all(void **state) {
+    size_t n;
+    const enum net_fault *all = net_fault_all(&n);
+    const char *path = getenv("MUSTER_FAULTS_MD");
+    _cleanup_buf_ struct buf manual = BUF_INIT;
+    if (path)
+        assert_int_equal(fs_read(path, 1 << 20, &manual), 0);
+    struct net_problems ps = {0};
+    for (size_t i = 0; i < n; i++) {
+        struct net_fault_facts nothing = {0};
+        const struct net_problem *p = net_problems_add(&ps, all[i], &nothing);
+        char code[NET_FAULT_CODE_SIZE];
+        enum net_fault back;
+        assert_true(str_ends(p->text, ".") && strlen(p->text) > 20);
+        assert_true(str_ends(p->cure, ".") && strlen(p->cure) > 10);
+        assert_non_null(net_fault_name(all[i]));
+        assert_non_null(net_fault_summary(all[i]));
+        assert_true(net_fault_code_parse(net_fault_code_text(all[i], code), &back));
+        assert_int_equal(back, all[i]);
+        _cleanup_free_ char *heading = strf("\n## %s %s\n", code, net_fault_name(all[i]));
+        if (path && !strstr(buf_str(&manual), heading))
+            fail_msg("the manual has no section '%s'", heading);
+    }
+    net_problems_done(&ps);
+    enum net_fault f;
+    assert_false(net_fault_code_parse("MUSTER-N999", &f));
+    assert_false(net_fault_code_parse("MUSTER-N1010", &f));
+    assert_false(net_fault_code_parse("N101", &f));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_leg_sentence), cmocka_unit_test(test_all)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
