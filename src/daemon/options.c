@@ -3,7 +3,10 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/str.h"
 
@@ -34,6 +37,19 @@ static const char *from_environment(const char *name, const char *fallback) {
     return str_empty(v) ? fallback : v;
 }
 
+/* Where it is installed, or beside the program in a build folder. */
+static const char *find_schema(void) {
+    static char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 64);
+    char *slash = n > 0 ? memrchr(path, '/', (size_t)n) : NULL;
+    if (slash) {
+        str_copy(slash, 64, "/../model/muster.ovsschema");
+        if (fs_exists(path))
+            return path;
+    }
+    return MUSTER_LIBDIR "/muster.ovsschema";
+}
+
 static void wrong(const char *what, const char *value) {
     fprintf(stderr, "musterd: %s '%s'\nTry 'musterd --help'.\n", what, value);
     exit(2);
@@ -50,7 +66,7 @@ void options_parse(struct options *ret, int argc, char **argv) {
     *ret = (struct options){.state_dir = from_environment("MUSTER_STATE_DIR", "/var/lib/muster"),
                             .run_dir = from_environment("MUSTER_RUN_DIR", "/run/muster"),
                             .switch_run_dir = "/run/openvswitch",
-                            .schema_path = from_environment("MUSTER_SCHEMA", MUSTER_LIBDIR "/muster.ovsschema"),
+                            .schema_path = from_environment("MUSTER_SCHEMA", find_schema()),
                             .netboot_path = from_environment("MUSTER_NETBOOT", "muster-netboot"),
                             .xapi_socket = "/var/lib/xcp/xapi",
                             .https_port = 443,
