@@ -34,7 +34,8 @@ static int on_verify(X509_STORE_CTX *store, void *arg) {
         ok = X509_verify_cert(store);
     } else {
         ok = t->verify == TLS_VERIFY_NONE ||
-             (t->verify == TLS_VERIFY_PIN_AUTHORITY && signed_by_pinned(store, leaf, t->pin)) || (t->verify == TLS_VERIFY_PIN && known && str_eq(t->response.peer_fingerprint, t->pin));
+             (t->verify == TLS_VERIFY_PIN_AUTHORITY && signed_by_pinned(store, leaf, t->pin)) ||
+             (t->verify == TLS_VERIFY_PIN && known && str_eq(t->response.peer_fingerprint, t->pin));
         X509_STORE_CTX_set_error(store, ok > 0 ? X509_V_OK : X509_V_ERR_CERT_REJECTED);
     }
     if (ok <= 0)
@@ -125,7 +126,8 @@ bool transfer_init(struct transfer *t, CURL *easy, const struct http_target *tar
     t->max_response = target->max_response ? target->max_response : DEFAULT_MAX_RESPONSE;
     t->peer_text = target->unix_path ? xstrdup(target->unix_path) : xstrdup(str_or_empty(target->host));
     bool is_tls = !target->unix_path && !target->is_plain;
-    if (is_tls && (t->verify == TLS_VERIFY_PIN || t->verify == TLS_VERIFY_PIN_AUTHORITY) && !tls_fingerprint_parse(str_or_empty(target->pin), t->pin)) {
+    if (is_tls && (t->verify == TLS_VERIFY_PIN || t->verify == TLS_VERIFY_PIN_AUTHORITY) &&
+        !tls_fingerprint_parse(str_or_empty(target->pin), t->pin)) {
         error_set(errp, ERR_WIRE_CERTIFICATE, t->peer_text, "the expected fingerprint is no SHA-256 fingerprint", NULL);
         return false;
     }

@@ -25,12 +25,12 @@ enum tls_role {
     TLS_CLIENT,        /* judges the server as `verify` says; own certificate optional */
 };
 
-enum tls_verify {                  /* TLS_CLIENT only */
-                  TLS_VERIFY_CA,   /* chain up to ca_path (the system's bundle when NULL) and the name of the server */
-                  TLS_VERIFY_PIN,  /* the certificate has this fingerprint, nothing else matters */
-                  TLS_VERIFY_PIN_AUTHORITY, /* http_client only: the chain holds an authority with this fingerprint, and it
-                                               signed the server's certificate; times are not looked at */
-                  TLS_VERIFY_NONE, /* take anything; the caller looks at the fingerprint afterwards */
+enum tls_verify {                 /* TLS_CLIENT only */
+                  TLS_VERIFY_CA,  /* chain up to ca_path (the system's bundle when NULL) and the name of the server */
+                  TLS_VERIFY_PIN, /* the certificate has this fingerprint, nothing else matters */
+                  TLS_VERIFY_PIN_AUTHORITY, /* http_client only: the chain holds an authority with this fingerprint, and
+                                               it signed the server's certificate; times are not looked at */
+                  TLS_VERIFY_NONE,          /* take anything; the caller looks at the fingerprint afterwards */
 };
 
 struct tls_config { /* all texts are copied */
