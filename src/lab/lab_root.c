@@ -115,6 +115,14 @@ static bool forget_machine(const char *upper, struct error **errp) {
     return true;
 }
 
+static void reserve_make(const char *path) {
+    _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    for (off_t size = 128 * 1024; fd >= 0 && size >= 8 * 1024; size /= 2) {
+        if (posix_fallocate(fd, 0, size) == 0)
+            return;
+    }
+}
+
 bool root_enter(const struct lab *lab, const struct node *node, const char *device, struct error **errp) {
     static const char *const foreign[] = {"/usr", "/etc", "/var", "/opt", "/home", "/root", "/srv"};
     _cleanup_free_ char *base = lab_path(lab, "mnt");
@@ -136,8 +144,17 @@ bool root_enter(const struct lab *lab, const struct node *node, const char *devi
         return fail(errp, r, "make", upper);
     if (first && !forget_machine(upper, errp))
         return false;
+    /* Mounting an overlay makes a folder on the disk, and on a full disk it would quietly come up read-only, which no
+     * real host does. So a little room is set aside, given up for the mount, and taken back at once. */
+    _cleanup_free_ char *reserve = strf("%s/reserve", disk);
+    if (unlink(reserve) == 0) {
+        _cleanup_close_ int top = open(disk, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (top >= 0)
+            (void)!syncfs(top); /* freed blocks can be used again after a commit */
+    }
     if (!do_mount("overlay", root, "overlay", 0, options, errp))
         return false;
+    reserve_make(reserve);
     if (!do_mount("proc", proc, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, errp) ||
         !do_mount("sysfs", sys, "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, errp) ||
         !do_mount("tmpfs", run, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=64m", errp) ||

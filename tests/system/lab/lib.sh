@@ -1,0 +1,82 @@
+# shellcheck shell=bash
+# What the system tests of muster-lab share: a lab folder of their own, checks that name what did not hold, and a
+# removal that happens however the test ends.
+set -euo pipefail
+
+build=${1:?usage: test BUILD-FOLDER}
+lab_program=$build/src/lab/muster-lab
+skip() {
+    printf 'skipped: %s\n' "$1"
+    exit 77
+}
+[ "$(id -u)" -eq 0 ] || skip 'it needs root'
+for tool in ip nft ovs-vswitchd lldpd mkfs.ext4 losetup; do
+    command -v "$tool" >/dev/null || skip "'$tool' is not installed (tools/install-deps)"
+done
+unshare --mount --net --pid --fork true 2>/dev/null || skip 'namespaces cannot be made here'
+[ -e /dev/loop-control ] || skip 'there are no loop devices here'
+
+top=$(mktemp -d)
+export MUSTER_LAB_DIR=$top/lab
+have_netboot() { [ -x "$build/src/netboot/muster-netboot" ]; }
+
+lab() { "$lab_program" "$@"; }
+
+cleanup() {
+    local status=$?
+    lab down >/dev/null 2>&1 || true
+    "$lab_program" down --dir "$top/second" >/dev/null 2>&1 || true
+    rm -rf "$top"
+    [ "$status" -eq 0 ] && printf 'all of it holds\n'
+}
+trap cleanup EXIT
+
+# check WHAT COMMAND...: must succeed; refuse WHAT COMMAND...: must fail.
+check() {
+    local what=$1
+    shift
+    if "$@" >"$top/out" 2>&1; then
+        printf 'ok   %s\n' "$what"
+    else
+        printf 'NOT  %s\n     command: %s\n' "$what" "$*"
+        sed 's/^/     | /' "$top/out"
+        exit 1
+    fi
+}
+refuse() {
+    local what=$1
+    shift
+    if "$@" >"$top/out" 2>&1; then
+        printf 'NOT  %s\n     this should have failed: %s\n' "$what" "$*"
+        exit 1
+    fi
+    printf 'ok   %s\n' "$what"
+}
+# eventually SECONDS WHAT COMMAND...: holds within that time.
+eventually() {
+    local end=$((SECONDS + $1)) what=$2
+    shift 2
+    until "$@" >"$top/out" 2>&1; do
+        if [ "$SECONDS" -ge "$end" ]; then
+            check "$what" "$@"
+            return
+        fi
+        sleep 0.1
+    done
+    printf 'ok   %s\n' "$what"
+}
+
+# Management by hand, for a build without muster-netboot, and with data networks that carry large frames.
+bond_by_hand() { # HOST LAST-BYTE
+    lab exec "$1" -- sh -ec "
+        ovs-vsctl --timeout=10 --if-exists del-br xenbr0 -- --if-exists del-br xapi0 -- add-br xapi9 -- \
+            set bridge xapi9 datapath_type=netdev other_config:hwaddr=02:4d:4c:00:09:$2 -- \
+            add-bond xapi9 bond9 eth0 eth1 bond_mode=active-backup -- set port bond9 other_config:bond-primary=eth0 -- \
+            set interface eth0 mtu_request=9000 -- set interface eth1 mtu_request=9000 -- set interface xapi9 mtu_request=9000 -- \
+            add-port xapi9 v42 tag=42 -- set interface v42 type=internal mtu_request=9000
+        for i in eth0 eth1 xapi9 v42; do ip link set \$i up; done
+        ip addr add 10.9.1.$2/24 dev xapi9
+        ip addr add 10.9.42.$2/24 dev v42"
+}
+# passes HOST ADDRESS BYTES: an unfragmented packet of that size at the network layer is answered.
+passes() { lab exec "$1" -- ping -n -q -c 3 -i 0.2 -W 1 -M 'do' -s $(($3 - 28)) "$2" | grep -q ' [123] received'; }
