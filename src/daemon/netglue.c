@@ -126,7 +126,7 @@ static void write_rows(struct netglue *g) {
             const struct net_fact *nic = m ? fact_of(&s, row_str(m, FIELD_PIF_device), true) : NULL;
             up += nic && nic->carrier;
         }
-        write_if_changed(t, b, FIELD_Bond_links_up, value_int(up));
+        db_volatile_set(g->config.db, &g->config.self, CLASS_Bond, &b->uuid, FIELD_Bond_links_up, value_int(up));
     }
     if (db_txn_is_empty(t)) {
         db_txn_abandon(t);
