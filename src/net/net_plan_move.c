@@ -240,14 +240,17 @@ static void reduce_old(struct net_planner *p, const char *old_bridge, const stru
     planner_shrink(p, old_bridge, port_name, keep, n_keep, has_primary ? primary : keep[0]);
 }
 
-/* Legs under another address that has still to move are left where they are; the port grows by them later. */
+/* Legs under management, or under an address that has still to move, are left where they are; the port grows by them
+ * later. */
 static unsigned legs_to_move(const struct net_planner *p, const char *old_bridge, const struct net_bridge *base,
                              net_name ret[static NET_MAX_LEGS]) {
     net_name legs[NET_MAX_LEGS];
+    const struct net_bridge *m = net_config_management(p->wanted), *m_base = m ? net_config_base(p->wanted, m) : NULL;
     unsigned n = planner_legs(p, base, legs), n_ret = 0;
     for (unsigned i = 0; i < n; i++) {
         const struct net_obs_port *port = net_observed_port_of_iface(p->now, legs[i]);
-        if (!port || str_eq(port->bridge, old_bridge) || !planner_bears_moving(p, port->bridge))
+        bool is_free = !port || str_eq(port->bridge, old_bridge);
+        if (is_free || (!planner_bears_moving(p, port->bridge) && !(m_base && str_eq(m_base->name, port->bridge))))
             str_copy(ret[n_ret++], NET_NAME_SIZE, legs[i]);
     }
     return n_ret;
@@ -289,19 +292,25 @@ static void move_with_nic(struct net_planner *p, const char *from_link, const ch
     planner_add_garp(p, to->name, "at once: without it three of five runs went dark on a warm switch");
 }
 
-/* The old bridge gives its NIC to `base` and is to have none itself (else it gets that first, and no patch is needed).
+/*
+ * The old bridge gives its NIC to `base` and keeps none that it is to have itself. Only management is moved while the
+ * old bridge still waits for NICs of its own; others wait, and then need no patch.
  */
 static bool shares_nic(const struct net_planner *p, const char *old_bridge, const struct net_bridge *base) {
     const struct net_obs_port *uplink = planner_uplink(p, old_bridge);
-    const struct net_bridge *old = net_config_bridge(p->wanted, old_bridge);
+    const struct net_bridge *old = net_config_bridge(p->wanted, old_bridge), *m = net_config_management(p->wanted);
+    bool is_management = m && net_config_base(p->wanted, m) == base;
     net_name legs[NET_MAX_LEGS];
-    const struct net_bridge *m = net_config_management(p->wanted);
-    if ((old && planner_legs(p, old, legs)) || (m && net_config_base(p->wanted, m) != base && bears(p, old_bridge, m)))
+    unsigned n = old ? planner_legs(p, old, legs) : 0;
+    if (!uplink || str_eq(old_bridge, base->name) || (!is_management && (n || (m && bears(p, old_bridge, m)))))
         return false;
-    unsigned n = planner_legs(p, base, legs);
-    for (unsigned k = 0; uplink && k < n; k++)
+    for (unsigned k = 0; k < n; k++)
         if (planner_port_has(uplink, legs[k]))
-            return !str_eq(old_bridge, base->name);
+            return false;
+    n = planner_legs(p, base, legs);
+    for (unsigned k = 0; k < n; k++)
+        if (planner_port_has(uplink, legs[k]))
+            return true;
     return false;
 }
 
