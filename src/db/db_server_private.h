@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of db_server: an operation is a list of steps; each step ends in server_next or server_fail. */
+#pragma once
+
+#include "db/db_server.h"
+#include "loop/child.h"
+#include "ovsdb/unixctl.h"
+
+#define MAX_STEPS 20
+#define CONTROL_TIMEOUT_MS 3000
+
+struct status_query;
+typedef void step_fn(struct db_server *s);
+
+struct db_server {
+    struct loop *loop;
+    char *db_dir, *file, *fresh, *standalone;
+    char *socket, *control, *pidfile;
+    char *schema, *log, *key, *cert, *ca, *scheme, *listen_address;
+    int raft_port, client_port;
+    uint64_t step_timeout_ms;
+    unsigned join_timeout_s;
+
+    /* The operation. */
+    bool busy;
+    step_fn *steps[MAX_STEPS], *undo[MAX_STEPS];
+    unsigned n_steps, at, n_undo;
+    struct error *failure; /* set while undoing */
+    db_server_done_fn *done;
+    void *userdata;
+    char *address, *other_address, *why;
+    struct strv voters;
+    unsigned timeout_s;
+    bool check_solo;
+    struct uuid solo;
+
+    /* What the step waits for. */
+    struct child *child;
+    struct unixctl *call;
+    struct loop_source *timer;
+    struct loop_source *exit_source; /* of exit_fd */
+    int exit_fd;                     /* pidfd of the server that is being stopped, or -1 */
+    uint64_t end_ms;
+    void (*on_tool)(struct db_server *s, const struct child_result *r);
+    char *server_text; /* what a failed start said */
+
+    struct status_query *queries;
+};
+
+/* ---- db_server.c: the machinery ---- */
+bool server_begin(struct db_server *s, db_server_done_fn *done, void *userdata); /* false: refused, done will be told */
+void server_add(struct db_server *s, step_fn *step);
+void server_add_undo(struct db_server *s, step_fn *step);
+void server_go(struct db_server *s);
+void server_next(struct db_server *s);
+void server_fail(struct db_server *s, const char *fmt, ...) _printf_(2, 3);
+void server_wait(struct db_server *s, uint64_t ms, loop_timer_fn *fn); /* one timer per step */
+
+/* ---- db_server_steps.c ---- */
+step_fn step_create, step_place, step_set_aside, step_stop, step_start_voter, step_start_relay, step_join_file,
+    step_wait_connected, step_leave, step_wait_removed, step_to_standalone, step_check_solo, step_from_standalone,
+    step_needs_conversion, step_undo_join, step_swap_addresses;
+/* -1: nothing runs. Otherwise its pid; *ret_relay says what it is. */
+int server_pid(const struct db_server *s, bool *ret_relay);
+char *server_address(const struct db_server *s, const char *address, int port);
+
+/* ---- db_server_status.c ---- */
+step_fn step_kick, step_refuse_last;
+void server_cancel_queries(struct db_server *s);

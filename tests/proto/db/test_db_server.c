@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The database server of a host through its life. Hosts are loopback addresses 127.0.0.x with folders of their own. */
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/fs.h"
+#include "db/db.h"
+#include "db/db_server.h"
+#include "loop/child.h"
+#include "ovsdb/ovsdb_conn.h"
+#include "servers.h"
+
+#define MAX_HOSTS 4
+
+struct fixture {
+    struct loop *loop;
+    char folder[64];
+    int port;
+    struct db_server *hosts[MAX_HOSTS]; /* host i is 127.0.0.(i + 1) */
+    int n_done;
+    char error[800];
+};
+
+static void on_done(const struct error *error, void *userdata) {
+    struct fixture *f = userdata;
+    f->n_done++;
+    str_copy(f->error, sizeof(f->error), error ? error_param(error, 0) : "");
+}
+
+/* Runs one operation to its end and expects this text in its error ("" for none). */
+#define OPERATION(f, expected, call)                                                                                   \
+    do {                                                                                                               \
+        (f)->n_done = 0;                                                                                               \
+        call;                                                                                                          \
+        assert_int_equal((f)->n_done, 0);                                                                              \
+        RUN_UNTIL((f)->loop, 40000, (f)->n_done == 1);                                                                 \
+        if (*(expected) ? !strstr((f)->error, expected) : *(f)->error)                                                 \
+            fail_msg("%s: expected '%s', got '%s'", #call, expected, (f)->error);                                      \
+    } while (0)
+
+static char *path_of(struct fixture *f, unsigned i, const char *name) {
+    return strf("%s/%u/%s", f->folder, i, name);
+}
+
+static const char *address(unsigned i) {
+    static const char *const addresses[] = {"127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"};
+    return addresses[i];
+}
+
+static struct db_server *make_host_with(struct fixture *f, unsigned i, const char *schema) {
+    _cleanup_free_ char *dir = path_of(f, i, "db"), *run = path_of(f, i, "run"), *log = path_of(f, i, "run/log");
+    assert_int_equal(fs_mkdirs(run, 0700), 0);
+    struct db_server_config c = {.loop = f->loop,
+                                 .db_dir = dir,
+                                 .run_dir = run,
+                                 .schema_path = schema,
+                                 .log_path = log,
+                                 .scheme = "tcp",
+                                 .listen_address = address(i),
+                                 .raft_port = f->port,
+                                 .client_port = f->port + 1,
+                                 .join_timeout_s = 10};
+    return db_server_new(&c);
+}
+
+static struct db_server *host(struct fixture *f, unsigned i) {
+    if (!f->hosts[i])
+        f->hosts[i] = make_host_with(f, i, getenv("MUSTER_TEST_SCHEMA"));
+    return f->hosts[i];
+}
+
+static int pid_of(struct fixture *f, unsigned i) {
+    _cleanup_free_ char *path = path_of(f, i, "run/pooldb.pid");
+    _cleanup_buf_ struct buf text = BUF_INIT;
+    return fs_read(path, 64, &text) == 0 ? (int)strtol(buf_str(&text), NULL, 10) : -1;
+}
+
+static bool is_alive(int pid) {
+    return pid > 1 && kill(pid, 0) == 0;
+}
+
+static void kill_host(struct fixture *f, unsigned i) {
+    int pid = pid_of(f, i);
+    assert_true(pid > 1);
+    kill(pid, SIGKILL);
+    RUN_UNTIL(f->loop, 5000, !is_alive(pid));
+}
+
+static int free_port(void) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in a = {.sin_family = AF_INET};
+    socklen_t size = sizeof(a);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, size), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &size), 0);
+    close(fd);
+    return ntohs(a.sin_port) < 65000 ? ntohs(a.sin_port) : 20000 + getpid() % 20000;
+}
+
+static int setup(void **state) {
+    struct fixture *f = xnew0(struct fixture);
+    str_copy(f->folder, sizeof(f->folder), "/tmp/test-dbserver-XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    f->loop = loop_new();
+    f->port = free_port();
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct fixture *f = *state;
+    for (unsigned i = 0; i < MAX_HOSTS; i++) {
+        db_server_free(f->hosts[i]);
+        int pid = pid_of(f, i);
+        if (is_alive(pid))
+            kill(pid, SIGKILL);
+    }
+    struct child_result r = {0};
+    (void)child_run_sync((const char *const[]){"rm", "-rf", f->folder, NULL}, NULL, 5000, 1000, &r);
+    child_result_done(&r);
+    loop_free(f->loop);
+    free(f);
+    return 0;
+}
+
+/* ---- what the database holds: the name of the pool ---- */
+
+static void on_written(struct error *error, void *userdata) {
+    *(int *)userdata = error ? -1 : 1;
+}
+
+static struct db *follow(struct fixture *f, unsigned i) {
+    struct db *d = db_new(f->loop);
+    db_sync_start(d, db_server_socket(host(f, i)));
+    RUN_UNTIL(f->loop, 15000, db_get_status(d).loaded && db_get_status(d).has_quorum);
+    return d;
+}
+
+static void write_name(struct fixture *f, unsigned i, const char *name, const struct uuid *solo) {
+    struct db *d = follow(f, i);
+    struct db_txn *t = db_txn_new(d, "name");
+    struct uuid pool = db_pool(d) ? db_pool(d)->uuid : db_txn_insert(t, CLASS_pool, NULL);
+    db_txn_set(t, CLASS_pool, &pool, FIELD_pool_name_label, value_string(name));
+    if (solo) {
+        db_txn_insert(t, CLASS_host, solo);
+        db_txn_set(t, CLASS_pool, &pool, FIELD_pool_solo_host, value_ref(solo));
+    }
+    int outcome = 0;
+    db_txn_commit(t, 5000, on_written, &outcome);
+    RUN_UNTIL(f->loop, 12000, outcome != 0);
+    assert_int_equal(outcome, 1);
+    db_free(d);
+}
+
+static void check_name(struct fixture *f, unsigned i, const char *name) {
+    struct db *d = follow(f, i);
+    assert_non_null(db_pool(d));
+    RUN_UNTIL(f->loop, 5000, str_eq(row_str(db_pool(d), FIELD_pool_name_label), name));
+    db_free(d);
+}
+
+struct status_result {
+    int n;
+    bool known;
+    struct db_server_status status;
+};
+
+static void on_status(const struct db_server_status *status, void *userdata) {
+    struct status_result *r = userdata;
+    r->n++;
+    r->known = status != NULL;
+    if (status)
+        r->status = *status;
+}
+
+static struct db_server_status status_of(struct fixture *f, unsigned i) {
+    struct status_result r = {0};
+    db_server_get_status(host(f, i), on_status, &r);
+    RUN_UNTIL(f->loop, 5000, r.n == 1);
+    assert_true(r.known);
+    return r.status;
+}
+
+static void start_cluster(struct fixture *f, unsigned n) {
+    OPERATION(f, "", db_server_create(host(f, 0), address(0), on_done, f));
+    OPERATION(f, "", db_server_start_voter(host(f, 0), on_done, f));
+    for (unsigned i = 1; i < n; i++) {
+        struct strv voters = {0};
+        strv_add(&voters, address(0));
+        OPERATION(f, "", db_server_join(host(f, i), address(i), &voters, on_done, f));
+        strv_done(&voters);
+    }
+}
+
+/* ---- tests ---- */
+
+static void test_life(void **state) {
+    struct fixture *f = *state;
+    assert_false(db_server_has_file(host(f, 0)));
+    start_cluster(f, 1);
+    write_name(f, 0, "one", NULL);
+    struct db_server_status st = status_of(f, 0);
+    assert_string_equal(st.role, "leader");
+    assert_true(st.is_member && st.has_leader);
+    assert_int_equal(st.n_peers, 1);
+    assert_string_equal(st.peers[0].address, "127.0.0.1");
+    assert_true(st.peers[0].self);
+    assert_int_equal(strlen(st.cluster), 36);
+
+    /* The daemon ends and starts again: the server is found, not started a second time. */
+    int pid = pid_of(f, 0);
+    db_server_free(TAKE(f->hosts[0]));
+    assert_true(is_alive(pid));
+    OPERATION(f, "", db_server_create(host(f, 0), address(0), on_done, f));
+    OPERATION(f, "", db_server_start_voter(host(f, 0), on_done, f));
+    assert_int_equal(pid_of(f, 0), pid);
+
+    /* Killed: its pid file and sockets are left behind and do no harm. */
+    kill_host(f, 0);
+    OPERATION(f, "", db_server_start_voter(host(f, 0), on_done, f));
+    assert_int_not_equal(pid_of(f, 0), pid);
+    check_name(f, 0, "one");
+
+    /* Ended and started again without a pause. */
+    OPERATION(f, "", db_server_stop(host(f, 0), on_done, f));
+    OPERATION(f, "", db_server_stop(host(f, 0), on_done, f));
+    OPERATION(f, "", db_server_start_voter(host(f, 0), on_done, f));
+    check_name(f, 0, "one");
+
+    /* One operation at a time. */
+    f->n_done = 0;
+    db_server_stop(host(f, 0), on_done, f);
+    assert_true(db_server_is_busy(host(f, 0)));
+    struct fixture second = {0};
+    db_server_stop(host(f, 0), on_done, &second);
+    RUN_UNTIL(f->loop, 5000, f->n_done == 1 && second.n_done == 1);
+    assert_non_null(strstr(second.error, "under way"));
+    OPERATION(f, "", db_server_start_voter(host(f, 0), on_done, f));
+
+    OPERATION(f, "only voter", db_server_leave(host(f, 0), 5, on_done, f));
+    assert_true(is_alive(pid_of(f, 0)));
+    OPERATION(f, "", db_server_set_aside(host(f, 0), "stale", on_done, f));
+    assert_false(db_server_has_file(host(f, 0)));
+    _cleanup_free_ char *aside = path_of(f, 0, "db/pool.db.stale-1");
+    assert_true(fs_exists(aside));
+}
+
+static void test_three(void **state) {
+    struct fixture *f = *state;
+    start_cluster(f, 3);
+    assert_int_equal(status_of(f, 2).n_peers, 3);
+    write_name(f, 2, "three", NULL);
+
+    /* A dead one is kicked by its address; twice does no harm. */
+    kill_host(f, 1);
+    OPERATION(f, "", db_server_kick(host(f, 0), address(1), on_done, f));
+    assert_int_equal(status_of(f, 0).n_peers, 2);
+    OPERATION(f, "", db_server_kick(host(f, 0), address(1), on_done, f));
+    struct strv voters = {0};
+    strv_add(&voters, address(0));
+    strv_add(&voters, address(2));
+    OPERATION(f, "", db_server_join(host(f, 1), address(1), &voters, on_done, f));
+    check_name(f, 1, "three");
+    _cleanup_free_ char *replaced = path_of(f, 1, "db/pool.db.replaced-1");
+    assert_true(fs_exists(replaced));
+
+    /* The leader itself leaves; the others write on; it comes back as a relay, then as a voter. */
+    unsigned leader = str_eq(status_of(f, 0).role, "leader") ? 0 : str_eq(status_of(f, 1).role, "leader") ? 1 : 2;
+    unsigned other = (leader + 1) % 3;
+    OPERATION(f, "", db_server_leave(host(f, leader), 10, on_done, f));
+    assert_false(db_server_has_file(host(f, leader)));
+    assert_false(is_alive(pid_of(f, leader)));
+    write_name(f, other, "two", NULL);
+    struct strv rest = {0};
+    strv_add(&rest, address(other));
+    strv_add(&rest, address((leader + 2) % 3));
+    OPERATION(f, "", db_server_start_relay(host(f, leader), &rest, on_done, f));
+    check_name(f, leader, "two");
+    write_name(f, leader, "by relay", NULL);
+    OPERATION(f, "", db_server_join(host(f, leader), address(leader), &rest, on_done, f));
+    check_name(f, leader, "by relay");
+    assert_int_equal(status_of(f, leader).n_peers, 3);
+
+    /* Another address, one host of three, then back to nobody at the old one. */
+    OPERATION(f, "", db_server_change_address(host(f, leader), address(leader), "127.0.0.9", &rest, on_done, f));
+    struct db_server_status st = status_of(f, leader);
+    assert_int_equal(st.n_peers, 3);
+    for (size_t i = 0; i < st.n_peers; i++)
+        assert_string_not_equal(st.peers[i].address, address(leader));
+    check_name(f, leader, "by relay");
+    strv_done(&rest);
+    strv_done(&voters);
+}
+
+/* Joining what is not there: named, nothing runs, nothing is lost. */
+static void test_join_fails(void **state) {
+    struct fixture *f = *state;
+    struct strv nobody = {0};
+    strv_add(&nobody, address(3));
+    OPERATION(f, "in time", db_server_join(host(f, 1), address(1), &nobody, on_done, f));
+    assert_false(is_alive(pid_of(f, 1)));
+    assert_false(db_server_has_file(host(f, 1)));
+    strv_done(&nobody);
+}
+
+static void test_dissolve(void **state) {
+    struct fixture *f = *state;
+    struct uuid me = uuid_random(), other = uuid_random();
+    start_cluster(f, 2);
+    write_name(f, 0, "both", &me);
+    kill_host(f, 1);
+    OPERATION(f, "not the one", db_server_dissolve(host(f, 0), address(0), &other, on_done, f));
+    assert_true(is_alive(pid_of(f, 0)));
+    assert_int_equal(status_of(f, 0).n_peers, 2); /* as it was */
+    struct db_server_status before = status_of(f, 0);
+    OPERATION(f, "", db_server_dissolve(host(f, 0), address(0), &me, on_done, f));
+    check_name(f, 0, "both");
+    write_name(f, 0, "alone", NULL);
+    struct db_server_status after = status_of(f, 0);
+    assert_int_equal(after.n_peers, 1);
+    assert_string_not_equal(before.cluster, after.cluster);
+    /* Alone, an address is changed by conversion. */
+    struct strv none = {0};
+    OPERATION(f, "", db_server_change_address(host(f, 0), address(0), "127.0.0.8", &none, on_done, f));
+    assert_string_equal(status_of(f, 0).peers[0].address, "127.0.0.8");
+    check_name(f, 0, "alone");
+}
+
+static void damage(struct fixture *f, off_t at) {
+    _cleanup_free_ char *path = path_of(f, 0, "db/pool.db");
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, "################", 16, at), 16);
+    close(fd);
+}
+
+static void test_damaged(void **state) {
+    struct fixture *f = *state;
+    for (int i = 0; i < 2; i++) {
+        start_cluster(f, 1);
+        OPERATION(f, "", db_server_stop(host(f, 0), on_done, f));
+        damage(f, i == 0 ? 0 : 500);
+        OPERATION(f, "is damaged and is kept as", db_server_start_voter(host(f, 0), on_done, f));
+        assert_false(db_server_has_file(host(f, 0)));
+        _cleanup_free_ char *name = strf("%s/0/db/pool.db.corrupt-%d", f->folder, i + 1);
+        assert_true(fs_exists(name));
+    }
+}
+
+/* A record cut short by a power cut is no damage: it had never been acknowledged. */
+static void test_cut_short(void **state) {
+    struct fixture *f = *state;
+    start_cluster(f, 1);
+    write_name(f, 0, "kept", NULL);
+    OPERATION(f, "", db_server_stop(host(f, 0), on_done, f));
+    _cleanup_free_ char *path = path_of(f, 0, "db/pool.db");
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    const char *half = "OVSDB CLUSTER 300 66261ebcd11d957f40f590658a7cfc1ef5c40021\n{\"term\":1";
+    assert_int_equal(write(fd, half, strlen(half)), strlen(half));
+    close(fd);
+    OPERATION(f, "", db_server_start_voter(host(f, 0), on_done, f));
+    check_name(f, 0, "kept");
+}
+
+static void test_full_disk(void **state) {
+    struct fixture *f = *state;
+    if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        skip();
+    _cleanup_free_ char *dir = path_of(f, 0, "db"), *filler = path_of(f, 0, "db/filler");
+    assert_int_equal(fs_mkdirs(dir, 0700), 0);
+    assert_int_equal(mount("none", dir, "tmpfs", 0, "size=4m"), 0);
+    start_cluster(f, 1);
+    write_name(f, 0, "before", NULL);
+    OPERATION(f, "", db_server_stop(host(f, 0), on_done, f));
+    int fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    char chunk[4096] = {0};
+    while (write(fd, chunk, sizeof(chunk)) > 0)
+        ;
+    close(fd);
+    /* Starting writes a new term: it cannot. The file must stay where it is. */
+    f->n_done = 0;
+    db_server_start_voter(host(f, 0), on_done, f);
+    RUN_UNTIL(f->loop, 40000, f->n_done == 1);
+    assert_true(db_server_has_file(host(f, 0)));
+    OPERATION(f, "", db_server_stop(host(f, 0), on_done, f));
+    assert_int_equal(unlink(filler), 0);
+    OPERATION(f, "", db_server_start_voter(host(f, 0), on_done, f));
+    check_name(f, 0, "before");
+    OPERATION(f, "", db_server_stop(host(f, 0), on_done, f));
+    assert_int_equal(umount2(dir, MNT_DETACH), 0);
+}
+
+static char *schema_with(struct fixture *f, const char *version, bool without_column) {
+    _cleanup_buf_ struct buf text = BUF_INIT;
+    assert_int_equal(fs_read(getenv("MUSTER_TEST_SCHEMA"), 1 << 20, &text), 0);
+    json_t *schema = json_loads(buf_str(&text), 0, NULL);
+    assert_non_null(schema);
+    json_object_set_new(schema, "version", json_string(version));
+    if (without_column)
+        json_object_del(json_object_get(json_object_get(json_object_get(schema, "tables"), "pool"), "columns"),
+                        "gui_config");
+    char *path = strf("%s/%s.ovsschema", f->folder, version);
+    assert_int_equal(json_dump_file(schema, path, 0), 0);
+    json_decref(schema);
+    return path;
+}
+
+static void test_schema(void **state) {
+    struct fixture *f = *state;
+    _cleanup_free_ char *old = schema_with(f, "0.0.1", true), *next = schema_with(f, "999.0.0", false);
+    f->hosts[0] = make_host_with(f, 0, old);
+    start_cluster(f, 1);
+    db_server_free(TAKE(f->hosts[0]));
+
+    /* An older database: following it is refused by name, then works by itself once it has been converted. */
+    struct db *d = db_new(f->loop);
+    db_sync_start(d, db_server_socket(host(f, 0)));
+    RUN_UNTIL(f->loop, 10000, strstr(db_get_status(d).text, "refuses to be followed"));
+    assert_false(db_get_status(d).loaded);
+    OPERATION(f, "", db_server_convert(host(f, 0), on_done, f));
+    RUN_UNTIL(f->loop, 10000, db_get_status(d).loaded && db_get_status(d).has_quorum);
+    db_free(d);
+    OPERATION(f, "", db_server_convert(host(f, 0), on_done, f)); /* nothing to do */
+
+    OPERATION(f, "", db_server_set_aside(host(f, 0), "stale", on_done, f));
+    db_server_free(TAKE(f->hosts[0]));
+    f->hosts[0] = make_host_with(f, 0, next);
+    start_cluster(f, 1);
+    OPERATION(f, "newer than", db_server_convert(host(f, 0), on_done, f));
+}
+
+static void test_parse_status(void **state) {
+    struct db_server_status st;
+    const char *good = "1e72\nName: Muster\nCluster ID: b36f (b36f737e-44c4-4822-bdf2-686f57bfabcd)\n"
+                       "Status: cluster member\nRole: follower\nTerm: 7\nLeader: 8570\nVote: unknown\n\nServers:\n"
+                       "    7d37 (7d37 at ssl:[fd00::3]:6643)\n"
+                       "    8570 (8570 at ssl:10.0.0.1:6643) last msg 62 ms ago\n"
+                       "    748a (748a at ssl:10.0.0.2:6643) (self)\n";
+    assert_true(db_server_parse_status(good, &st));
+    assert_int_equal(st.n_peers, 3);
+    assert_string_equal(st.peers[0].address, "fd00::3");
+    assert_string_equal(st.peers[1].sid, "8570");
+    assert_false(st.peers[1].self);
+    assert_true(st.peers[2].self);
+    assert_string_equal(st.cluster, "b36f737e-44c4-4822-bdf2-686f57bfabcd");
+    assert_int_equal(st.term, 7);
+    assert_true(st.is_member && st.has_leader);
+    /* Every beginning of it is either refused or read without harm. */
+    for (size_t n = 0; n < strlen(good); n++) {
+        _cleanup_free_ char *part = xstrndup(good, n);
+        if (db_server_parse_status(part, &st))
+            assert_true(st.n_peers <= 3);
+    }
+    assert_false(db_server_parse_status("", &st));
+    assert_false(db_server_parse_status("unknown cluster\n", &st));
+}
+
+int main(void) {
+    signal(SIGPIPE, SIG_IGN);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parse_status),
+        cmocka_unit_test_setup_teardown(test_life, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_three, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_join_fails, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dissolve, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cut_short, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_schema, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown), /* last: it leaves the mount namespace */
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
