@@ -154,6 +154,6 @@ void db_txns_forget_markers(struct db *d); /* a snapshot follows */
 void db_txns_fail_all(struct db *d);
 
 /* ---- db_sync.c ---- */
-struct ovsdb_conn *db_sync_conn(struct db *d); /* NULL unless transactions may be sent now */
+struct ovsdb_conn *db_sync_conn(struct db *d);    /* NULL unless transactions may be sent now */
 void db_sync_cancel(struct db *d, uint64_t call); /* of any connection */
-const char *db_sync_obstacle(struct db *d);    /* one sentence: why not */
+const char *db_sync_obstacle(struct db *d);       /* one sentence: why not */
