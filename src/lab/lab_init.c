@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 #define TOOL_TIMEOUT_MS 30000
 #define HOOK_TIMEOUT_MS 60000
 #define STOP_MS 10000
+#define GOODBYE_MS 15000
 
 struct init {
     struct lab *lab;
@@ -47,8 +49,12 @@ static void stage(const char *fmt, ...) {
 
 #define RUN(init, log, timeout_ms, ...)                                                                                \
     services_run(&(init)->services, log, (const char *const[]){__VA_ARGS__, NULL}, timeout_ms)
-#define START(init, name, stop_ms, ...)                                                                                \
-    services_start(&(init)->services, name, /* restart= */ true, stop_ms, (const char *const[]){__VA_ARGS__, NULL})
+/* A service that is restarted when it fails. */
+#define START(init, program, ...)                                                                                      \
+    services_start(&(init)->services, &(struct service_plan){.name = (program),                                        \
+                                                             .argv = (const char *const[]){__VA_ARGS__, NULL},         \
+                                                             .stop_ms = STOP_MS,                                       \
+                                                             .pause_ms = 200})
 
 static bool asked_to_stop(const struct init *i) {
     return i->services.request != REQUEST_NONE;
@@ -101,7 +107,7 @@ static bool start_switch_database(struct init *i) {
     if (!fs_exists(SWITCH_DB) && RUN(i, "ovsdb-server", TOOL_TIMEOUT_MS, "ovsdb-tool", "create", SWITCH_DB,
                                      "/usr/share/openvswitch/vswitch.ovsschema") != 0)
         return false;
-    START(i, "ovsdb-server", STOP_MS, "ovsdb-server", SWITCH_DB, "--remote=punix:/run/openvswitch/db.sock", "--pidfile",
+    START(i, "ovsdb-server", "ovsdb-server", SWITCH_DB, "--remote=punix:/run/openvswitch/db.sock", "--pidfile",
           "-vconsole:off", "-vsyslog:off", "--log-file=/var/log/openvswitch/ovsdb-server.log");
     if (!wait_for_socket(i, "/run/openvswitch/db.sock"))
         return false;
@@ -114,7 +120,7 @@ static bool start_switch_database(struct init *i) {
 
 static void start_vswitchd(struct init *i) {
     stage("switch");
-    START(i, "ovs-vswitchd", STOP_MS, "ovs-vswitchd", SWITCH_SOCKET, "--pidfile", "-vconsole:off", "-vsyslog:off",
+    START(i, "ovs-vswitchd", "ovs-vswitchd", SWITCH_SOCKET, "--pidfile", "-vconsole:off", "-vsyslog:off",
           "--log-file=/var/log/openvswitch/ovs-vswitchd.log");
 }
 
@@ -129,7 +135,7 @@ static void start_lldpd(struct init *i, const char *pattern, const char *role) {
         return;
     }
     stage("lldpd");
-    START(i, "lldpd", STOP_MS, "lldpd", "-d", "-k");
+    START(i, "lldpd", "lldpd", "-d", "-k");
 }
 
 /* ---- hosts ---- */
@@ -153,6 +159,20 @@ static void netboot(struct init *i, const char *step) {
     int code = RUN(i, "muster-netboot", NETBOOT_TIMEOUT_MS, "muster-netboot", step);
     if (code != 0 && !asked_to_stop(i))
         stage("muster-netboot %s ended with %d, see /var/log/muster-netboot.log", step, code);
+}
+
+/* As its unit has it: SIGPWR is the goodbye of a host that goes down, where SIGTERM would end the daemon alone. */
+static void start_musterd(struct init *i) {
+    static const char *const argv[] = {"musterd", NULL};
+    const struct service_plan plan = {.name = "musterd",
+                                      .argv = argv,
+                                      .stop_signal = SIGPWR,
+                                      .stop_ms = GOODBYE_MS,
+                                      .pause_ms = 1000,
+                                      .restart_always = true,
+                                      .nice = -10};
+    stage("musterd");
+    services_start(&i->services, &plan);
 }
 
 static bool boot_host(struct init *i) {
@@ -183,8 +203,7 @@ static bool boot_host(struct init *i) {
     if (i->lab->no_daemon) {
         lab_say("musterd is not wanted in this lab");
     } else if (fs_exists(LAB_RUN_DIR "/bin/musterd")) {
-        stage("musterd");
-        START(i, "musterd", STOP_MS, "musterd");
+        start_musterd(i);
     } else {
         lab_say("musterd was not built, the host starts without it");
     }

@@ -4,20 +4,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "base/fs.h"
 #include "base/str.h"
 #include "lab/lab_disk.h"
+#include "lab/lab_init_spawn.h"
 #include "lab/lab_net.h"
 #include "lab/lab_node_state.h"
 
@@ -88,56 +86,9 @@ static void waiters_tell(struct monitor *m) {
 
 /* ---- power on ---- */
 
-/* In the new process, PID 1 of its PID namespace. */
-static _noreturn_ void init_exec(const struct monitor *m, int netns_fd, int status_fd) {
-    sigset_t none;
-    sigemptyset(&none);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (setns(netns_fd, CLONE_NEWNET) < 0 || dup2(status_fd, 3) < 0)
-        _exit(126);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    _cleanup_free_ char *mark = strf("%s=%s", LAB_MARK, m->lab->dir);
-    const char *asan = getenv("ASAN_OPTIONS"), *path = getenv("PATH");
-    _cleanup_free_ char *asan_env = strf("ASAN_OPTIONS=%s", asan ? asan : "");
-    _cleanup_free_ char *path_env = strf("PATH=%s", path ? path : "/usr/sbin:/usr/bin:/sbin:/bin");
-    const char *const env[] = {mark, path_env, "HOME=/root", "LANG=C.UTF-8", asan_env, NULL};
-    const char *const argv[] = {"muster-lab", "init", m->lab->dir, m->node.name, m->disk.device, NULL};
-    execve("/proc/self/exe", (char *const *)argv, (char *const *)env);
-    _exit(126);
-}
-
-static bool init_start(struct monitor *m, struct error **errp) {
-    _cleanup_free_ char *ns = lab_netns(m->lab, m->node.name);
-    _cleanup_close_ int netns_fd = open(ns, O_RDONLY | O_CLOEXEC);
-    int status[2];
-    if (netns_fd < 0 || pipe2(status, O_CLOEXEC) < 0) {
-        error_setf(errp, LAB_ERROR, "Cannot start: %s: %s", ns, strerror(errno));
-        return false;
-    }
-    int pidfd = -1;
-    unsigned long flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_PIDFD | SIGCHLD;
-    long pid = syscall(SYS_clone, flags, NULL, &pidfd, NULL, 0);
-    if (pid == 0) {
-        /* dup2 onto itself would keep CLOEXEC */
-        int fd = status[1] == 3 ? fcntl(status[1], F_DUPFD, 10) : status[1];
-        init_exec(m, netns_fd, fd);
-    }
-    int r = -errno;
-    close(status[1]);
-    if (pid < 0) {
-        close(status[0]);
-        error_setf(errp, LAB_ERROR, "Cannot make the namespaces: %s", strerror(-r));
-        return false;
-    }
-    fcntl(status[0], F_SETFL, O_NONBLOCK);
-    m->init_pidfd = pidfd;
-    m->status_fd = status[0];
-    m->state.init = proc_of((pid_t)pid);
-    return true;
-}
-
 static void power_on(struct monitor *m) {
     _cleanup_error_ struct error *err = NULL;
+    struct init_handle started;
     m->goal = GOAL_ON;
     m->boot_start_ms = lab_now_ms();
     m->deadline_ms = m->boot_start_ms + BOOT_TIMEOUT_MS;
@@ -150,8 +101,11 @@ static void power_on(struct monitor *m) {
             ok = disk_create(image, m->lab->topo.disk_mib, &err);
         ok = ok && disk_attach(&m->disk, image, &err);
     }
-    ok = ok && init_start(m, &err);
+    ok = ok && init_spawn(m->lab, m->node.name, m->disk.device, &started, &err);
     if (ok) {
+        m->init_pidfd = started.pidfd;
+        m->status_fd = started.status_fd;
+        m->state.init = started.id;
         state_set(m, POWER_BOOTING, "starting");
         return;
     }

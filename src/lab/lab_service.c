@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -14,7 +15,6 @@
 #include "base/str.h"
 #include "lab/lab.h"
 
-#define PAUSE_FIRST_MS 200
 #define PAUSE_MAX_MS 5000
 #define STEADY_MS 10000 /* a service that ran this long starts from the first pause again */
 #define LOG_MAX_SIZE (16 * 1024 * 1024)
@@ -46,7 +46,7 @@ static int log_open(const char *name) {
     return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 }
 
-static pid_t spawn(const struct services *s, const char *log, const char *const argv[]) {
+static pid_t spawn(const struct services *s, const char *log, int nice, const char *const argv[]) {
     _cleanup_close_ int out = log_open(log);
     pid_t pid = fork();
     if (pid != 0)
@@ -55,6 +55,8 @@ static pid_t spawn(const struct services *s, const char *log, const char *const 
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     setsid();
+    if (nice != 0)
+        (void)!setpriority(PRIO_PROCESS, 0, nice);
     int null = open("/dev/null", O_RDWR);
     if (null < 0 || dup2(null, 0) < 0 || dup2(out >= 0 ? out : null, 1) < 0 || dup2(out >= 0 ? out : null, 2) < 0)
         _exit(126);
@@ -67,7 +69,7 @@ static pid_t spawn(const struct services *s, const char *log, const char *const 
 static void service_launch(struct services *s, struct service *v) {
     v->next_start_ms = 0;
     v->started_ms = lab_now_ms();
-    v->pid = spawn(s, v->name, (const char *const *)v->argv);
+    v->pid = spawn(s, v->name, v->plan.nice, (const char *const *)v->argv);
     if (v->pid < 0) {
         v->pid = 0;
         v->next_start_ms = lab_now_ms() + PAUSE_MAX_MS;
@@ -85,10 +87,10 @@ static void service_ended(struct services *s, struct service *v, int status) {
         lab_say("service '%s' was ended by signal %d", v->name, WTERMSIG(status));
     else
         lab_say("service '%s' ended with code %d", v->name, WEXITSTATUS(status));
-    if (!v->restart || !failed || by_request)
+    if (!v->plan.restart_always && (!failed || by_request))
         return;
     if (now - v->started_ms >= STEADY_MS || v->pause_ms == 0)
-        v->pause_ms = PAUSE_FIRST_MS;
+        v->pause_ms = v->plan.pause_ms;
     v->next_start_ms = now + v->pause_ms;
     v->pause_ms = MIN(v->pause_ms * 2, (unsigned)PAUSE_MAX_MS);
 }
@@ -151,7 +153,7 @@ int services_run(struct services *s, const char *log, const char *const argv[], 
         return -1;
     uint64_t end = lab_now_ms() + timeout_ms;
     s->waited_ended = false;
-    s->waited = spawn(s, log, argv);
+    s->waited = spawn(s, log, /* nice= */ 0, argv);
     if (s->waited < 0)
         return -1;
     while (!s->waited_ended && lab_now_ms() < end && s->request == REQUEST_NONE)
@@ -165,15 +167,16 @@ int services_run(struct services *s, const char *log, const char *const argv[], 
     return code;
 }
 
-struct service *services_start(struct services *s, const char *name, bool restart, unsigned stop_ms,
-                               const char *const argv[]) {
+struct service *services_start(struct services *s, const struct service_plan *plan) {
     if (s->n >= SERVICES_MAX || s->request != REQUEST_NONE)
         return NULL;
     struct service *v = &s->items[s->n++];
-    *v = (struct service){.restart = restart, .stop_ms = stop_ms};
-    str_copy(v->name, sizeof(v->name), name);
-    for (size_t i = 0; argv[i] && i + 1 < SERVICE_MAX_ARGS; i++)
-        v->argv[i] = xstrdup(argv[i]);
+    *v = (struct service){.plan = *plan};
+    str_copy(v->name, sizeof(v->name), plan->name);
+    for (size_t i = 0; plan->argv[i] && i + 1 < SERVICE_MAX_ARGS; i++)
+        v->argv[i] = xstrdup(plan->argv[i]);
+    v->plan.name = v->name;
+    v->plan.argv = (const char *const *)v->argv;
     service_launch(s, v);
     return v;
 }
@@ -193,12 +196,12 @@ void services_stop(struct services *s) {
         struct service *v = &s->items[i];
         if (v->pid == 0)
             continue;
-        uint64_t end = lab_now_ms() + v->stop_ms;
-        kill(v->pid, SIGTERM);
+        uint64_t end = lab_now_ms() + v->plan.stop_ms;
+        kill(v->pid, v->plan.stop_signal ? v->plan.stop_signal : SIGTERM);
         while (v->pid != 0 && lab_now_ms() < end)
             turn(s, end);
         if (v->pid != 0) {
-            lab_say("service '%s' did not end within %u s, it is killed", v->name, v->stop_ms / 1000);
+            lab_say("service '%s' did not end within %u s, it is killed", v->name, v->plan.stop_ms / 1000);
             kill(-v->pid, SIGKILL);
             while (v->pid != 0)
                 turn(s, lab_now_ms() + 1000);

@@ -27,7 +27,7 @@ cleanup() {
     lab down >/dev/null 2>&1 || true
     "$lab_program" down --dir "$top/second" >/dev/null 2>&1 || true
     rm -rf "$top"
-    [ "$status" -eq 0 ] && printf 'all of it holds\n'
+    if [ "$status" -eq 0 ]; then printf 'all of it holds\n'; else printf 'the test ended with %d\n' "$status"; fi
 }
 trap cleanup EXIT
 
