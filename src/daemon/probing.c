@@ -19,6 +19,7 @@
 #define SURVEY_FIRST_MS 1000
 #define GUARD_TIMEOUT_MS 1000
 #define MAX_BRIDGES 64
+#define MAX_HOSTS 256
 
 struct survey { /* a job: what the switch ports are called, and the guard rule put into each bridge */
     struct probing *probing;
@@ -37,6 +38,11 @@ struct probing {
     bool surveying;
     bool stopped;
     struct db_watch *watch;
+    struct { /* hosts that were live at the last look */
+        struct uuid host;
+        bool live;
+    } seen[MAX_HOSTS];
+    unsigned n_seen;
     probing_done_fn *done;
     void *done_userdata;
 };
@@ -114,8 +120,29 @@ static void publish_table(struct probing *p) {
     }
 }
 
+/* A host that comes back starts with a clean sheet: what was measured while it was away says nothing about its cables.
+ */
+static void look_for_returns(struct probing *p) {
+    for (const struct row *h = db_first(p->config.db, CLASS_host); h; h = db_next(p->config.db, h)) {
+        bool live = p->config.is_live(&h->uuid, p->config.userdata), known = false;
+        for (unsigned i = 0; i < p->n_seen; i++) {
+            if (!uuid_eq(&p->seen[i].host, &h->uuid))
+                continue;
+            known = true;
+            if (live && !p->seen[i].live)
+                probe_forget(p->probe, &h->uuid);
+            p->seen[i].live = live;
+        }
+        if (!known && p->n_seen < MAX_HOSTS) {
+            p->seen[p->n_seen].host = h->uuid;
+            p->seen[p->n_seen++].live = live;
+        }
+    }
+}
+
 static void on_publish(struct loop_source *s, void *userdata) {
     struct probing *p = userdata;
+    look_for_returns(p);
     publish_table(p);
     struct probing_view view = {.db = p->config.db,
                                 .self = p->config.self,

@@ -195,6 +195,11 @@ void probe_prove(struct probe *p, uint64_t deadline_ms, probe_proof_fn *done, vo
     loop_timer_set(p->timer, 0);
 }
 
+void probe_forget(struct probe *p, const struct uuid *host) {
+    probe_core_forget(p->core, host, loop_now_us(p->loop) / 1000);
+    loop_timer_set(p->timer, 0);
+}
+
 void probe_each(const struct probe *p, probe_edge_fn *fn, void *userdata) {
     probe_core_each(p->core, fn, userdata);
 }

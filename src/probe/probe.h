@@ -22,6 +22,8 @@ void probe_configure(struct probe *p, const struct probe_leg *legs, unsigned n_l
  * a new request ends the earlier one as settled=false. */
 typedef void probe_proof_fn(struct probe *p, bool settled, void *userdata);
 void probe_prove(struct probe *p, uint64_t deadline_ms, probe_proof_fn *done, void *userdata);
+/* A host has come back: measures everything towards it anew. */
+void probe_forget(struct probe *p, const struct uuid *host);
 void probe_each(const struct probe *p, probe_edge_fn *fn, void *userdata);
 unsigned probe_n_edges(const struct probe *p);
 uint64_t probe_generation(const struct probe *p);

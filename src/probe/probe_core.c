@@ -140,6 +140,22 @@ void probe_core_request(struct probe_core *c, uint64_t now_ms) {
             c->edges[i].due_ms = now_ms;
 }
 
+void probe_core_forget(struct probe_core *c, const struct uuid *host, uint64_t now_ms) {
+    for (unsigned i = 0; i < c->n_edges; i++) {
+        struct edge *e = &c->edges[i];
+        if (!uuid_eq(&e->e.peer, host))
+            continue;
+        if (e->phase != PHASE_IDLE)
+            c->n_active--;
+        e->phase = PHASE_IDLE;
+        e->e.state = PROBE_UNKNOWN;
+        e->e.size = 0;
+        e->e.measured_ms = 0;
+        e->due_ms = now_ms;
+        c->generation++;
+    }
+}
+
 bool probe_core_settled(const struct probe_core *c, uint64_t since_ms) {
     for (unsigned i = 0; i < c->n_edges; i++)
         if (c->edges[i].e.measured_ms < since_ms || c->edges[i].e.state == PROBE_UNKNOWN)

@@ -65,6 +65,8 @@ void probe_core_configure(struct probe_core *c, const struct probe_leg *legs, un
                           const struct probe_peer *peers, unsigned n_peers, uint64_t now_ms);
 /* Measures every edge again now: a "full proof". */
 void probe_core_request(struct probe_core *c, uint64_t now_ms);
+/* What was measured towards this host is void (it has been away): its edges are unknown again and measured now. */
+void probe_core_forget(struct probe_core *c, const struct uuid *host, uint64_t now_ms);
 /* True when every edge has been measured since `since_ms`. */
 bool probe_core_settled(const struct probe_core *c, uint64_t since_ms);
 /* Sends what is due; returns when to call again (absolute ms). */
