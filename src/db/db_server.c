@@ -175,7 +175,8 @@ void server_fail(struct db_server *s, const char *fmt, ...) {
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     error_set(&s->failure, ERR_DB_SERVER_FAILED, text, NULL);
-    memcpy(s->steps, s->undo, sizeof(s->steps));
+    for (unsigned i = 0; i < s->n_undo; i++)
+        s->steps[i] = s->undo[i];
     s->n_steps = s->n_undo;
     s->at = 0;
     run(s);

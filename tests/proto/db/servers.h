@@ -24,8 +24,13 @@ int servers_leader(struct servers *s); /* index, or -1 */
 
 /* Runs the loop until `condition` holds; fails the test after `ms`. */
 #define RUN_UNTIL(loop, ms, condition)                                                                                 \
-    for (uint64_t end_ = loop_now_ms(loop) + (ms); !(condition);) {                                                    \
-        if (loop_now_ms(loop) > end_)                                                                                  \
-            fail_msg("not within %d ms: %s", (int)(ms), #condition);                                                   \
-        loop_step(loop, 20);                                                                                           \
-    }
+    do {                                                                                                               \
+        uint64_t end_ = loop_now_ms(loop) + (ms);                                                                      \
+        while (true) {                                                                                                 \
+            if (condition)                                                                                             \
+                break;                                                                                                 \
+            if (loop_now_ms(loop) > end_)                                                                              \
+                fail_msg("not within %d ms: %s", (int)(ms), #condition);                                               \
+            loop_step(loop, 20);                                                                                       \
+        }                                                                                                              \
+    } while (0)
