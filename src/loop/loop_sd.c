@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The real loop, over sd-event(3). */
 #include "loop/loop_impl.h"
+#include "loop/loop_poll.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -28,12 +29,14 @@ struct sd_loop {
     struct loop_calls posted;
     int post_fd;
     sd_event_source *post_source;
+    struct poll_set *polls; /* the sources that are descriptors */
+    sd_event_source *polls_source;
 };
 
 struct sd_source {
     struct loop_source base;
-    sd_event_source *event_source;
-    unsigned events; /* LOOP_READ, LOOP_WRITE asked for */
+    sd_event_source *event_source; /* NULL for a descriptor */
+    struct poll_entry poll;        /* descriptors */
     bool armed;
     int pid;
     int pidfd; /* -1 unless a child; owned */
@@ -77,6 +80,13 @@ static int on_post(sd_event_source *es, int fd, uint32_t revents, void *userdata
     return 0;
 }
 
+static int on_polls(sd_event_source *es, int fd, uint32_t revents, void *userdata) {
+    struct sd_loop *l = userdata;
+    static const bool never = false; /* a loop stepped on after its end serves as before */
+    poll_set_dispatch(l->polls, l->quit ? &never : &l->quit);
+    return 0;
+}
+
 struct loop *loop_new(void) {
     struct sd_loop *l = xnew0(struct sd_loop);
     l->base.ops = &sd_ops;
@@ -88,6 +98,8 @@ struct loop *loop_new(void) {
     l->post_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     check(l->post_fd < 0 ? -errno : 0, "eventfd");
     check(sd_event_add_io(l->event, &l->post_source, l->post_fd, EPOLLIN, on_post, l), "post");
+    l->polls = poll_set_new();
+    check(sd_event_add_io(l->event, &l->polls_source, poll_set_fd(l->polls), EPOLLIN, on_polls, l), "descriptors");
     return &l->base;
 }
 
@@ -95,6 +107,8 @@ static void sd_free(struct loop *base) {
     struct sd_loop *l = sd_loop(base);
     sd_event_source_disable_unref(l->defer_source);
     sd_event_source_disable_unref(l->post_source);
+    sd_event_source_disable_unref(l->polls_source);
+    poll_set_unref(l->polls);
     sd_event_unref(l->event);
     close(l->post_fd);
     (void)pthread_mutex_destroy(&l->post_lock);
@@ -155,19 +169,9 @@ static uint64_t sd_random(struct loop *base) {
     return r;
 }
 
-static uint32_t epoll_events(unsigned events) {
-    return (events & LOOP_READ ? EPOLLIN : 0u) | (events & LOOP_WRITE ? EPOLLOUT : 0u);
-}
-
-static int on_fd(sd_event_source *es, int fd, uint32_t revents, void *userdata) {
-    struct sd_source *s = userdata;
-    unsigned events = (revents & EPOLLIN ? LOOP_READ : 0u) | (revents & EPOLLOUT ? LOOP_WRITE : 0u) |
-                      (revents & (EPOLLHUP | EPOLLERR) ? LOOP_HANGUP : 0u);
-    /* The kernel repeats a hangup for ever. One who wants no events now hears of it once, instead of spinning. */
-    if (s->events == 0)
-        (void)sd_event_source_set_enabled(es, SD_EVENT_OFF);
-    s->base.fn.fd(&s->base, fd, events, s->base.userdata);
-    return 0;
+static void on_fd(struct poll_entry *e, unsigned events) {
+    struct sd_source *s = container_of(e, struct sd_source, poll);
+    s->base.fn.fd(&s->base, e->fd, events, s->base.userdata);
 }
 
 static struct sd_source *source_new(void) {
@@ -178,21 +182,17 @@ static struct sd_source *source_new(void) {
 
 static struct loop_source *sd_add_fd(struct loop *base, int fd, unsigned events) {
     struct sd_source *s = source_new();
-    int r = sd_event_add_io(sd_loop(base)->event, &s->event_source, fd, epoll_events(events), on_fd, s);
+    int r = poll_entry_add(&s->poll, sd_loop(base)->polls, fd, events, on_fd);
     if (r < 0) {
         free(s);
         errno = -r;
         return NULL;
     }
-    s->events = events;
     return &s->base;
 }
 
 static void sd_fd_set_events(struct loop_source *base, unsigned events) {
-    struct sd_source *s = sd_source(base);
-    s->events = events;
-    check(sd_event_source_set_io_events(s->event_source, epoll_events(events)), "set events");
-    check(sd_event_source_set_enabled(s->event_source, SD_EVENT_ON), "set events");
+    poll_entry_set_events(&sd_source(base)->poll, events);
 }
 
 static int on_timer(sd_event_source *es, uint64_t usec, void *userdata) {
@@ -272,6 +272,8 @@ static struct loop_source *sd_add_child(struct loop *base, int pid) {
 
 static void sd_source_free(struct loop_source *base) {
     struct sd_source *s = sd_source(base);
+    if (base->kind == LOOP_SOURCE_FD)
+        poll_entry_remove(&s->poll);
     sd_event_source_disable_unref(s->event_source);
     if (s->pidfd >= 0)
         close(s->pidfd);
