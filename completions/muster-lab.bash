@@ -58,6 +58,8 @@ _muster_lab() {
     isl-mtu:0 | fabric-mtu:0) words='1500 clear' ;;
     lacp:1) words='on off silent speak' ;;
     lldp:2) words='on off' ;;
+    dhcp:0) words='on off' ;;
+    dhcp:*) words='--lease' ;;
     hook:1) words='before-netboot after-netboot before-musterd' ;;
     legs-mtu:*) words='--nics --at-boot --every-boot' ;;
     ping-report:*) words='--max-lost' ;;

@@ -132,3 +132,70 @@ int verb_disk_free(const struct verb_context *c, int argc, char **argv) {
     lab_say("%s: its disk has room again", argv[0]);
     return 0;
 }
+
+/* ---- the desk's DHCP server ---- */
+
+static bool dhcp_reservations(const struct lab *lab, int argc, char **argv, struct buf *out, struct error **errp) {
+    for (int i = 0; i < argc; i++) {
+        char *equals = strchr(argv[i], '=');
+        if (equals)
+            *equals = '\0';
+        const struct topo_host *h = topology_host(&lab->topo, argv[i]);
+        const char *address = equals ? equals + 1 : "";
+        if (!h || h->n_nics == 0 || strspn(address, "0123456789.") != strlen(address) || strlen(address) < 7) {
+            error_setf(errp, LAB_ERROR, "'%s' is not HOST=ADDRESS with a host of this lab.", argv[i]);
+            return false;
+        }
+        for (unsigned k = 0; k < h->n_nics; k++) {
+            char mac[18];
+            topology_mac(h, &h->nics[k], mac);
+            buf_addf(out, "%s%s", k == 0 ? " --dhcp-host=" : ",", mac);
+        }
+        buf_addf(out, ",%s", address);
+    }
+    return true;
+}
+
+int verb_dhcp(const struct verb_context *c, int argc, char **argv) {
+    _cleanup_error_ struct error *err = NULL;
+    _cleanup_buf_ struct buf script = BUF_INIT;
+    int64_t lease_s = 120;
+    int skip = 1;
+    bool on = argc >= 1 && str_eq(argv[0], "on");
+    if (on && argc >= 3 && str_eq(argv[1], "--lease")) {
+        if (!str_parse_int(argv[2], 120, 86400, &lease_s)) /* dnsmasq knows no shorter ones */
+            return verb_misuse("dhcp", "A lease lasts 120 seconds to a day.");
+        skip = 3;
+    }
+    if (!on && !(argc == 1 && str_eq(argv[0], "off")))
+        return verb_misuse("dhcp", "Wrong arguments.");
+    _cleanup_lab_ struct lab *lab = lab_open(c->dir, /* lock= */ true, &err);
+    struct ns_command command = {.fds = {-1, -1, -1}};
+    if (!lab || !node_init(lab, TOPO_DESK, &command.init, &err))
+        return verb_fail(err);
+    /* The server is told from others by its file: only the desk's own is ended, and waited for. */
+    buf_add_str(&script, "pid=/run/muster-lab/dnsmasq.pid\n"
+                         "if [ -s $pid ]; then p=$(cat $pid); rm -f $pid\n"
+                         "  if kill $p 2>/dev/null; then timeout 5 tail --pid=$p -s 0.05 -f /dev/null; fi\nfi\n");
+    if (on) {
+        buf_addf(
+            &script,
+            "exec dnsmasq --conf-file=/dev/null --port=0 --interface=eth0 --bind-interfaces --user=root --pid-file=$pid"
+            " --dhcp-leasefile=" LAB_RUN_DIR "/dnsmasq.leases --log-facility=/var/log/dnsmasq.log --log-dhcp"
+            " --dhcp-authoritative --dhcp-range=" TOPO_PREFIX "100," TOPO_PREFIX "199,255.255.255.0,%d"
+            " --dhcp-option=option:router," TOPO_GATEWAY,
+            (int)lease_s);
+        if (!dhcp_reservations(lab, argc - skip, argv + skip, &script, &err))
+            return verb_fail(err);
+    }
+    const char *const run[] = {"sh", "-c", buf_str(&script), NULL};
+    command.argv = run;
+    int code = ns_exec(lab, &command, &err);
+    if (code > 0 && on)
+        error_setf(&err, LAB_ERROR, "dnsmasq did not start at the desk (code %d); is package dnsmasq-base installed?",
+                   code);
+    if (code < 0 || err)
+        return verb_fail(err);
+    lab_say("DHCP at the desk is %s", argv[0]);
+    return 0;
+}

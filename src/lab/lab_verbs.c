@@ -74,6 +74,8 @@ const struct verb lab_verbs[] = {
      "Ping in the background, from a node to a node or an address", NULL, verb_ping_start},
     {"ping-report", "FROM [TO] [--max-lost N]", "Stop that ping and tell what was lost; fails when it was more than N",
      NULL, verb_ping_report},
+    {"dhcp", "on [--lease SECONDS] [HOST=ADDRESS...]|off",
+     "A DHCP server at the desk; addresses 10.9.0.100 to 199, or the one named for a host", NULL, verb_dhcp},
     {"disk-fill", "HOST", "Fill a host's disk to the last block", NULL, verb_disk_fill},
     {"disk-free", "HOST", "Make room on it again", NULL, verb_disk_free},
 };

@@ -10,7 +10,7 @@ skip() {
     exit 77
 }
 [ "$(id -u)" -eq 0 ] || skip 'it needs root'
-for tool in ip nft ovs-vswitchd lldpd mkfs.ext4 losetup; do
+for tool in ip nft ovs-vswitchd lldpd mkfs.ext4 losetup dnsmasq udhcpc python3; do
     command -v "$tool" >/dev/null || skip "'$tool' is not installed (tools/install-deps)"
 done
 unshare --mount --net --pid --fork true 2>/dev/null || skip 'namespaces cannot be made here'
