@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/stream.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +11,7 @@
 
 #include "base/str.h"
 #include "wire/stream_socket.h"
-#include "wire/tls_internal.h"
+#include "wire/stream_tls.h"
 
 #define HANDSHAKE_DEADLINE_MS 15000
 #define READ_SIZE 65536     /* one read; also four TLS records */
@@ -57,7 +55,7 @@ struct stream {
     struct stream_callbacks callbacks_copy;
     void *userdata;
     struct stream_peer peer;
-    char error_text[160];
+    struct stream_tls_text why; /* of a failure */
 };
 
 /* Bytes pass through here on their way to the `data` callback: one buffer for all streams of a loop thread. */
@@ -135,52 +133,15 @@ static void become_open(struct stream *s) {
 }
 
 static void try_handshake(struct stream *s) {
-    s->read_wants_write = false;
-    ERR_clear_error();
-    int r = SSL_do_handshake(s->ssl);
-    if (r == 1) {
+    int r = stream_tls_handshake(s->ssl, &s->read_wants_write, &s->why);
+    if (r > 0)
         become_open(s);
-        return;
-    }
-    int e = SSL_get_error(s->ssl, r);
-    if (e == SSL_ERROR_WANT_READ)
-        return;
-    if (e == SSL_ERROR_WANT_WRITE) {
-        s->read_wants_write = true;
-        return;
-    }
-    int reason = ERR_GET_REASON(ERR_peek_last_error());
-    bool refused = reason == SSL_R_CERTIFICATE_VERIFY_FAILED || reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE;
-    char text[200];
-    if (e == SSL_ERROR_SSL) {
-        long verdict = refused && reason == SSL_R_CERTIFICATE_VERIFY_FAILED ? SSL_get_verify_result(s->ssl) : X509_V_OK;
-        (void)snprintf(s->error_text, sizeof(s->error_text), "TLS handshake: %s%s%s",
-                       tls_error_text(text, sizeof(text)), verdict != X509_V_OK ? ": " : "",
-                       verdict != X509_V_OK ? X509_verify_cert_error_string(verdict) : "");
-        stream_break(s, refused ? -EKEYREJECTED : -EPROTO, NULL);
-        return;
-    }
-    stream_break(s, -ECONNRESET, "TLS handshake: the connection was closed");
+    else if (r < 0)
+        stream_break(s, r, "TLS handshake");
 }
 
 static void begin_handshake(struct stream *s, const char *server_name) {
-    s->ssl = SSL_new(tls_context_ssl(s->tls));
-    BIO *bio = stream_socket_bio(s->fd);
-    if (!s->ssl || !bio)
-        abort();
-    SSL_set_bio(s->ssl, bio, bio);
-    if (s->is_server)
-        SSL_set_accept_state(s->ssl);
-    else
-        SSL_set_connect_state(s->ssl);
-    if (server_name && !stream_socket_is_numeric(server_name))
-        SSL_set_tlsext_host_name(s->ssl, server_name);
-    if (!s->is_server && tls_context_checks_name(s->tls)) {
-        X509_VERIFY_PARAM *p = SSL_get0_param(s->ssl);
-        if (stream_socket_is_numeric(server_name) ? !X509_VERIFY_PARAM_set1_ip_asc(p, server_name)
-                                                  : !X509_VERIFY_PARAM_set1_host(p, server_name, 0))
-            abort();
-    }
+    s->ssl = stream_tls_new(s->tls, s->fd, s->is_server, server_name);
     s->state = STREAM_HANDSHAKE;
 }
 
@@ -243,7 +204,7 @@ struct stream *stream_connect(struct loop *l, const char *address, uint16_t port
     stream_set_callbacks(s, callbacks, userdata);
     if (fd < 0) {
         /* Refused at once: told from the loop, as every other outcome. */
-        (void)snprintf(s->error_text, sizeof(s->error_text), "connect: %s", strerror(-fd));
+        (void)snprintf(s->why.text, sizeof(s->why.text), "connect: %s", strerror(-fd));
         s->events = (unsigned)-fd; /* the errno until the timer fires */
         set_deadline(s, 0);
         return s;
@@ -292,34 +253,12 @@ static void peer_ended(struct stream *s) {
         s->callbacks->end(s, 0, s->userdata);
 }
 
-/* One read: > 0 bytes, 0 at the end, -EAGAIN, or another negative errno with error_text set. */
+/* One read: > 0 bytes, 0 at the end, -EAGAIN, or another negative errno. */
 static ssize_t read_some(struct stream *s) {
-    if (!s->ssl) {
-        ssize_t n = recv(s->fd, read_buffer, sizeof(read_buffer), 0);
-        return n < 0 ? -errno : n;
-    }
-    ERR_clear_error();
-    s->read_wants_write = false;
-    int n = SSL_read(s->ssl, read_buffer, sizeof(read_buffer));
-    if (n > 0)
-        return n;
-    int saved = errno;
-    switch (SSL_get_error(s->ssl, n)) {
-    case SSL_ERROR_WANT_READ:
-        return -EAGAIN;
-    case SSL_ERROR_WANT_WRITE:
-        s->read_wants_write = true;
-        return -EAGAIN;
-    case SSL_ERROR_ZERO_RETURN:
-        return 0;
-    case SSL_ERROR_SYSCALL:
-        return saved ? -saved : -ECONNRESET;
-    default: {
-        char text[200];
-        (void)snprintf(s->error_text, sizeof(s->error_text), "TLS: %s", tls_error_text(text, sizeof(text)));
-        return -EPROTO;
-    }
-    }
+    if (s->ssl)
+        return stream_tls_read(s->ssl, read_buffer, sizeof(read_buffer), &s->read_wants_write, &s->why);
+    ssize_t n = recv(s->fd, read_buffer, sizeof(read_buffer), 0);
+    return n < 0 ? -errno : n;
 }
 
 static void on_deferred_read(void *userdata);
@@ -382,32 +321,12 @@ void stream_pause(struct stream *s, bool paused) {
 
 /* Bytes taken, 0 when the socket is full, or a negative errno. */
 static ssize_t write_some(struct stream *s, const void *data, size_t size) {
-    if (!s->ssl) {
-        ssize_t n = send(s->fd, data, size, MSG_NOSIGNAL);
-        if (n >= 0)
-            return n;
-        return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-    }
-    ERR_clear_error();
-    s->write_wants_read = false;
-    int n = SSL_write(s->ssl, data, (int)MIN(size, (size_t)INT_MAX));
-    if (n > 0)
+    if (s->ssl)
+        return stream_tls_write(s->ssl, data, size, &s->write_wants_read, &s->why);
+    ssize_t n = send(s->fd, data, size, MSG_NOSIGNAL);
+    if (n >= 0)
         return n;
-    int saved = errno;
-    switch (SSL_get_error(s->ssl, n)) {
-    case SSL_ERROR_WANT_WRITE:
-        return 0;
-    case SSL_ERROR_WANT_READ:
-        s->write_wants_read = true;
-        return 0;
-    case SSL_ERROR_SYSCALL:
-        return saved ? -saved : -EPIPE;
-    default: {
-        char text[200];
-        (void)snprintf(s->error_text, sizeof(s->error_text), "TLS: %s", tls_error_text(text, sizeof(text)));
-        return -EPROTO;
-    }
-    }
+    return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 }
 
 static bool may_write(const struct stream *s) {
@@ -441,8 +360,8 @@ static void on_write_broken(void *userdata) {
 }
 
 static void write_failed(struct stream *s, int r) {
-    if (!s->error_text[0])
-        (void)snprintf(s->error_text, sizeof(s->error_text), "write: %s", strerror(-r));
+    if (!s->why.text[0])
+        (void)snprintf(s->why.text, sizeof(s->why.text), "write: %s", strerror(-r));
     buf_done(&s->out);
     s->out_pos = 0;
     stream_hold(s);
@@ -684,8 +603,8 @@ static void stream_break(struct stream *s, int r, const char *what) {
     if (s->state == STREAM_BROKEN)
         return;
     s->state = STREAM_BROKEN;
-    if (!s->error_text[0])
-        (void)snprintf(s->error_text, sizeof(s->error_text), "%s: %s", what ? what : "stream", strerror(-r));
+    if (!s->why.text[0])
+        (void)snprintf(s->why.text, sizeof(s->why.text), "%s: %s", what ? what : "stream", strerror(-r));
     clear_deadline(s);
     loop_source_free(TAKE(s->idle_timer));
     loop_source_free(TAKE(s->source));
@@ -711,12 +630,7 @@ void stream_free(struct stream *s) {
     clear_deadline(s);
     loop_source_free(TAKE(s->idle_timer));
     loop_source_free(TAKE(s->source));
-    if (s->ssl) {
-        if (s->state == STREAM_OPEN && !s->said_goodbye && s->out_pos == s->out.size)
-            (void)SSL_shutdown(s->ssl); /* close_notify if the socket takes it */
-        SSL_free(s->ssl);
-        ERR_clear_error();
-    }
+    stream_tls_free(s->ssl, s->state == STREAM_OPEN && !s->said_goodbye && s->out_pos == s->out.size);
     if (s->fd >= 0)
         close(s->fd);
     tls_context_unref(s->tls);
@@ -816,5 +730,5 @@ struct loop *stream_get_loop(const struct stream *s) {
 }
 
 const char *stream_error_text(const struct stream *s) {
-    return s->error_text;
+    return s->why.text;
 }

@@ -297,6 +297,50 @@ static void test_client(void **state) {
     rig_done(&r);
 }
 
+/* A joiner knows the fingerprint of the pool's authority, not that of the host it talks to. */
+static void test_pinned_authority(void **state) {
+    struct rig r;
+    begin(&r);
+    struct error *e = NULL;
+    struct outcome o;
+    char pool[TLS_FINGERPRINT_SIZE], host[TLS_FINGERPRINT_SIZE], chain_path[128], path[128];
+    assert_true(tls_fingerprint_file(ca_path, pool, &e));
+    assert_true(tls_fingerprint_file(host_cert, host, &e));
+    http_server_route(r.server, HTTP_POST, "/jsonrpc", 0, on_rpc, NULL);
+    struct http_client *c = http_client_new(r.loop);
+    /* host + its authority; a stranger's certificate with the pool's authority beside it; a host without the authority.
+     */
+    static const char *const leaves[] = {"host.crt", "other.crt", "host.crt"};
+    for (int i = 0; i < 3; i++) {
+        struct buf chain = BUF_INIT;
+        assert_int_equal(fs_read(rig_path(&r, leaves[i], path, sizeof(path)), 65536, &chain), 0);
+        if (i < 2) {
+            struct buf authority = BUF_INIT;
+            assert_int_equal(fs_read(ca_path, 65536, &authority), 0);
+            buf_add(&chain, authority.data, authority.size);
+            buf_done(&authority);
+        }
+        rig_path(&r, "chain.crt", chain_path, sizeof(chain_path));
+        assert_int_equal(fs_write_atomic(chain_path, chain.data, chain.size, 0600), 0);
+        buf_done(&chain);
+        struct tls_context *t = tls_context_new(&(struct tls_config){.role = TLS_SERVER,
+                                                                     .cert_path = chain_path,
+                                                                     .key_path = i == 1 ? other_key : host_key},
+                                                &e);
+        assert_non_null(t);
+        assert_true(http_server_listen(r.server, "127.0.0.1", 0, 0, t, &e));
+        struct http_target target = {.verify = TLS_VERIFY_PIN_AUTHORITY, .pin = pool};
+        call(&r, c, &target, "test.peer", &o);
+        assert_string_equal(o.code, i == 0 ? "" : ERR_WIRE_CERTIFICATE);
+        target.pin = host; /* the host's own is not an authority */
+        call(&r, c, &target, "test.peer", &o);
+        assert_string_equal(o.code, ERR_WIRE_CERTIFICATE);
+        tls_context_unref(t);
+    }
+    http_client_free(c);
+    rig_done(&r);
+}
+
 struct blocking {
     struct http_target target;
     struct value result, results[3];
@@ -397,16 +441,17 @@ static void test_fingerprint_text(void **state) {
     assert_true(tls_fingerprint_parse(text, out));
     assert_true(str_starts(out, "a0a1a2"));
     assert_false(tls_fingerprint_parse("abc", out));
-    strcat(text, "0");
+    str_copy(text + strlen(text), 2, "0");
     assert_false(tls_fingerprint_parse(text, out));
     assert_false(tls_fingerprint_parse("", out));
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_channel), cmocka_unit_test(test_strangers),
-        cmocka_unit_test(test_client),  cmocka_unit_test(test_blocking_client),
-        cmocka_unit_test(test_reload),  cmocka_unit_test(test_fingerprint_text),
+        cmocka_unit_test(test_channel),          cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_client),           cmocka_unit_test(test_blocking_client),
+        cmocka_unit_test(test_reload),           cmocka_unit_test(test_pinned_authority),
+        cmocka_unit_test(test_fingerprint_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
