@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Class pool: the coordinator's half of a join. */
+#include <string.h>
+
 #include "api/api.h"
 #include "gen_handlers.h"
+#include "wire/tls.h"
 
 static void on_admitted(struct error *error, const struct value *result, void *data) {
     struct call *c = data;
@@ -19,4 +22,15 @@ void pool_join_request(struct call *c) {
     }
     const struct value *request = call_arg(c, 0);
     h->pool_join_request(h->userdata, request, on_admitted, call_keep(c));
+}
+
+void pool_get_fingerprint(struct call *c) {
+    const struct row *pool = db_pool(call_db(c));
+    char fingerprint[TLS_FINGERPRINT_SIZE];
+    struct error *e = NULL;
+    const char *authorities = pool ? row_str(pool, FIELD_pool_ca_certificates) : "";
+    if (tls_fingerprint_pem(authorities, strlen(authorities), fingerprint, &e))
+        call_return_str(c, fingerprint);
+    else
+        call_fail(c, e);
 }
