@@ -56,8 +56,8 @@ static void remember_fingerprint(const char *server, const char *fingerprint) {
         buf_clear(&text);
     buf_addf(&text, "%s %s\n", server, fingerprint);
     if (fs_write_atomic(path, text.data, text.size, 0600) >= 0)
-        fprintf(stderr, "Host '%s' is new; from now on it must show the certificate %s (kept in %s).\n", server,
-                fingerprint, path);
+        fprintf(stderr, "Host '%s' is new; from now on it must show the key %s (kept in %s).\n", server, fingerprint,
+                path);
 }
 
 /* ---- connecting ---- */
@@ -106,14 +106,14 @@ static bool open_at(struct client *c, const struct client_config *config, struct
     bool first_visit = c->server && c->target.verify == TLS_VERIFY_NONE && !config->insecure;
     if (login(c, config, errp)) {
         if (first_visit)
-            remember_fingerprint(c->server, rpc_client_peer_fingerprint(c->rpc));
+            remember_fingerprint(c->server, rpc_client_peer_key(c->rpc)); /* the key outlives renewed certificates */
         return true;
     }
     if (error_is(*errp, ERR_WIRE_CERTIFICATE) && c->pin && !config->fingerprint) {
         _cleanup_free_ char *path = known_hosts_path();
         error_free(TAKE(*errp));
         error_setf(errp, ERR_WIRE_CERTIFICATE,
-                   "host '%s' shows another certificate (%s) than before (%s): it was made anew, or somebody stands in "
+                   "host '%s' shows another key (%s) than before (%s): it was made anew, or somebody stands in "
                    "between. If you know why, remove its line from %s and try again",
                    c->server, rpc_client_peer_fingerprint(c->rpc), c->pin, path);
     }

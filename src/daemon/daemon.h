@@ -34,7 +34,7 @@ struct daemon {
     bool proving;   /* the first proof has been asked for */
     bool described; /* the host has written about itself */
     bool said_no_network;
-    struct loop_source *metrics_timer, *network_timer;
+    struct loop_source *metrics_timer, *network_timer, *restart_timer;
     struct db_watch *own_watch;
 };
 

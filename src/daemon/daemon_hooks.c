@@ -168,7 +168,7 @@ static void on_power(const struct error *error, void *userdata) {
 static void restart_later(void *userdata) {
     struct daemon *d = userdata;
     d->restart = true;
-    loop_quit(d->loop, 0);
+    loop_timer_set(d->restart_timer, 250);
 }
 
 static void scan_nics(struct daemon *d, struct pool_reply *reply);

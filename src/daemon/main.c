@@ -16,6 +16,7 @@
 
 #define N_WORKERS 4
 #define SWITCH_TIMEOUT_MS 5000
+#define RESTART_MS 250
 
 static bool is_live(const struct uuid *host, void *userdata) {
     struct daemon *d = userdata;
@@ -38,6 +39,11 @@ static void on_restart(const char *reason, void *userdata) {
     struct daemon *d = userdata;
     log_notice("the daemon starts anew: %s", reason);
     d->restart = true;
+    loop_timer_set(d->restart_timer, RESTART_MS); /* the call that asked for it is answered first */
+}
+
+static void on_restart_timer(struct loop_source *s, void *userdata) {
+    struct daemon *d = userdata;
     loop_quit(d->loop, 0);
 }
 
@@ -120,6 +126,7 @@ static bool make_parts(struct daemon *d, struct error **errp) {
 static void free_parts(struct daemon *d) {
     loop_source_free(d->metrics_timer);
     loop_source_free(d->network_timer);
+    loop_source_free(d->restart_timer);
     db_watch_free(d->own_watch);
     alerts_free(d->alerts);
     http_server_free(d->http);
@@ -162,6 +169,7 @@ int main(int argc, char **argv) {
     struct loop_source *signals[] = {loop_add_signal(d.loop, SIGTERM, on_signal, &d),
                                      loop_add_signal(d.loop, SIGINT, on_signal, &d),
                                      loop_add_signal(d.loop, SIGPWR, on_signal, &d)};
+    d.restart_timer = loop_add_timer(d.loop, LOOP_NEVER, on_restart_timer, &d);
     d.worker = worker_new(d.loop, N_WORKERS);
     d.db = db_new(d.loop);
     _cleanup_error_ struct error *e = NULL;

@@ -87,6 +87,10 @@ static int xe_from_desk(const struct lab *lab, int argc, char **argv, struct err
     }
     const char **full = xcalloc((size_t)argc + 16, sizeof(*full));
     size_t n = 0;
+    /* What the desk remembers (certificates that hosts have shown) belongs to this lab. */
+    _cleanup_free_ char *home = strf("XDG_CONFIG_HOME=%s/desk", lab->dir);
+    full[n++] = "env";
+    full[n++] = home;
     full[n++] = "xe";
     bool own = false;
     for (int i = 0; i < argc; i++)

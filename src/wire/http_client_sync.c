@@ -32,7 +32,7 @@ bool http_client_sync(const struct http_target *t, const char *method, const cha
 struct rpc_client {
     struct http_target target; /* its texts are owned */
     CURL *easy;                /* keeps the connection */
-    char peer_fingerprint[TLS_FINGERPRINT_SIZE];
+    char peer_fingerprint[TLS_FINGERPRINT_SIZE], peer_key[TLS_FINGERPRINT_SIZE];
 };
 
 static const char *copy(const char *s) {
@@ -80,10 +80,16 @@ bool rpc_client_call(struct rpc_client *c, const char *method, const struct valu
     /* A kept connection shows its certificate only once. */
     if (transfer.response.peer_fingerprint[0])
         memcpy(c->peer_fingerprint, transfer.response.peer_fingerprint, sizeof(c->peer_fingerprint));
+    if (transfer.response.peer_key_fingerprint[0])
+        memcpy(c->peer_key, transfer.response.peer_key_fingerprint, sizeof(c->peer_key));
     explicit_bzero(body.data, body.size);
     curl_easy_reset(c->easy);
     transfer_done(&transfer);
     return ok;
+}
+
+const char *rpc_client_peer_key(const struct rpc_client *c) {
+    return c->peer_key;
 }
 
 const char *rpc_client_peer_fingerprint(const struct rpc_client *c) {

@@ -35,12 +35,18 @@ struct http_listener {
 
 struct http_conn;
 
+struct http_page {
+    char *path, *html;
+};
+
 struct http_server {
     struct loop *loop;
     struct http_limits limits;
     struct http_routes routes[N_HTTP_METHODS];
     struct http_listener *listeners;
     size_t n_listeners;
+    struct http_page **pages;
+    size_t n_pages;
     struct http_conn *conns; /* doubly linked */
     unsigned n_conns;
     struct strmap *addresses; /* address -> struct address_count */

@@ -59,6 +59,12 @@ void http_server_free(struct http_server *h) {
             free(h->routes[m].items[i].prefix);
         free(h->routes[m].items);
     }
+    for (size_t i = 0; i < h->n_pages; i++) {
+        free(h->pages[i]->path);
+        free(h->pages[i]->html);
+        free(h->pages[i]);
+    }
+    free(h->pages);
     while (h->spare) {
         struct http_request *req = h->spare;
         h->spare = req->next_spare;
@@ -128,6 +134,26 @@ void http_server_route_raw(struct http_server *h, enum http_method method, const
         h, method,
         &(struct http_route){
             .prefix = xstrdup(prefix), .prefix_len = strlen(prefix), .is_raw = true, .fn = fn, .userdata = userdata});
+}
+
+static void on_page(struct http_request *req, void *userdata) {
+    const struct http_page *page = userdata;
+    if (!str_eq(http_get_path(req), page->path)) {
+        http_reply_error(req, 404, NULL, "There is nothing at this address.");
+        return;
+    }
+    struct buf body = BUF_INIT;
+    buf_add_str(&body, page->html);
+    http_reply(req, 200, "text/html; charset=utf-8", NULL, &body);
+}
+
+void http_server_page(struct http_server *h, const char *path, const char *html) {
+    struct http_page *page = xnew0(struct http_page);
+    page->path = xstrdup(path);
+    page->html = xstrdup(html);
+    h->pages = xrealloc_array(h->pages, h->n_pages + 1, sizeof(*h->pages));
+    h->pages[h->n_pages++] = page;
+    http_server_route(h, HTTP_GET, path, 0, on_page, page);
 }
 
 static const struct http_route *find_route(const struct http_server *h, enum http_method method, const char *path) {

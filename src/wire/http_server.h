@@ -53,6 +53,9 @@ void http_server_route(struct http_server *h, enum http_method method, const cha
 void http_server_route_raw(struct http_server *h, enum http_method method, const char *prefix, http_handler_fn *fn,
                            void *userdata);
 
+/* GET of exactly `path` is answered with this page, everything else below it with 404. */
+void http_server_page(struct http_server *h, const char *path, const char *html);
+
 /* ---- the request; texts are borrowed until it ends ---- */
 enum http_method http_get_method(const struct http_request *req);
 const char *http_get_path(const struct http_request *req);                     /* decoded */

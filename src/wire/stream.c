@@ -18,6 +18,7 @@
 #define READS_PER_TURN 4    /* then others get their turn */
 #define COALESCE_SIZE 16384 /* a TLS record's limit: answers up to here are one record */
 #define KEEP_CAPACITY 4096  /* a larger empty write queue is given back */
+#define MAX_FINISHING 512   /* streams that linger for their goodbye; beyond, they end without */
 #define HIGH_WATER (256u * 1024)
 #define HARD_LIMIT (64u * 1024 * 1024)
 
@@ -61,6 +62,8 @@ struct stream {
 /* Bytes pass through here on their way to the `data` callback: one buffer for all streams of a loop thread. */
 static _Thread_local char read_buffer[READ_SIZE];
 static _Thread_local char coalesce_buffer[COALESCE_SIZE];
+
+static _Thread_local unsigned n_finishing;
 
 static void on_event(struct loop_source *source, int fd, unsigned events, void *userdata);
 static void on_deadline(struct loop_source *source, void *userdata);
@@ -627,6 +630,8 @@ void stream_free(struct stream *s) {
     if (!s || s->freed)
         return;
     s->freed = true;
+    if (s->finishing)
+        n_finishing--;
     clear_deadline(s);
     loop_source_free(TAKE(s->idle_timer));
     loop_source_free(TAKE(s->source));
@@ -684,12 +689,17 @@ void stream_finish(struct stream *s, unsigned deadline_ms) {
         return;
     }
     s->finishing = true;
+    n_finishing++;
     s->paused = false;
     loop_source_free(TAKE(s->idle_timer));
     stream_hold(s);
     finish_turn(s);
     if (!stream_release(s))
         return;
+    if (n_finishing > MAX_FINISHING) {
+        stream_free(s);
+        return;
+    }
     loop_source_free(TAKE(s->source));
     s->source = loop_add_fd(s->loop, s->fd, s->out_pos < s->out.size ? LOOP_WRITE : LOOP_READ, on_finish_event, s);
     set_deadline(s, deadline_ms);
