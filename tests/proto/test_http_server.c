@@ -2,10 +2,12 @@
 /* The HTTP server against raw sockets: what clients do, well-meant or not. */
 #include "wire_rig.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <cmocka.h>
@@ -154,6 +156,9 @@ static void test_routes_and_answers(void **state) {
     /* Longest prefix, decoded path and query. */
     assert_non_null(strstr(ask(&r, "GET /echo/a%20b?x=1&q=c%2Bd+e HTTP/1.1\r\n\r\n", ">"), "<GET|/echo/a b|c+d e|>"));
     assert_true(str_starts(ask(&r, "GET /nothing HTTP/1.1\r\n\r\n", NULL), "HTTP/1.1 404 "));
+    http_server_page(r.server, "/", "<p>what this is</p>");
+    assert_true(str_ends(ask(&r, "GET / HTTP/1.0\r\n\r\n", NULL), "\r\n\r\n<p>what this is</p>"));
+    assert_true(str_starts(ask(&r, "GET /nothing HTTP/1.0\r\n\r\n", NULL), "HTTP/1.1 404 "));
     assert_true(str_starts(ask(&r, "DELETE /echo HTTP/1.1\r\n\r\n", NULL), "HTTP/1.1 501 "));
     assert_true(str_starts(ask(&r, "POST / HTTP/1.1\r\n\r\n", NULL), "HTTP/1.1 500 "));
     assert_true(
@@ -169,6 +174,45 @@ static void test_routes_and_answers(void **state) {
     assert_null(strstr(a, "<HEAD"));
     a = ask(&r, "POST / HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n", "\r\n\r\n");
     assert_true(str_starts(a, "HTTP/1.1 100 Continue\r\n\r\n"));
+    rig_done(&r);
+}
+
+static bool no_connections(void *arg) {
+    return http_server_n_connections(arg) == 0;
+}
+
+/* Refused clients that linger do not pile up beyond a limit. */
+static void test_lingering(void **state) {
+    enum { N = 800 };
+    struct rig r;
+    struct rlimit files;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    files.rlim_cur = MIN(files.rlim_max, (rlim_t)4096);
+    if (files.rlim_cur < 2 * N + 100 || setrlimit(RLIMIT_NOFILE, &files) < 0)
+        skip(); /* both ends of each connection live here */
+    begin(&r, &(struct http_limits){.max_connections_per_address = 4096});
+    int *fds = xcalloc(N, sizeof(*fds));
+    for (int i = 0; i < N; i++) {
+        fds[i] = rig_connect(http_server_port(r.server));
+        rig_send(fds[i], "no HTTP\n");
+        loop_step(r.loop, 0);
+    }
+    rig_wait(&r, no_connections, r.server, 5000);
+    unsigned n_closed = 0;
+    for (int round = 0; round < 200 && n_closed < N - 512; round++) {
+        loop_step(r.loop, 5);
+        n_closed = 0;
+        for (int i = 0; i < N; i++) { /* a closed socket answers with a reset to what is sent there */
+            char c;
+            (void)!send(fds[i], "x", 1, MSG_NOSIGNAL);
+            n_closed +=
+                send(fds[i], "x", 1, MSG_NOSIGNAL) < 0 || (recv(fds[i], &c, 1, MSG_PEEK) < 0 && errno == ECONNRESET);
+        }
+    }
+    assert_true(n_closed >= N - 512);
+    for (int i = 0; i < N; i++)
+        close(fds[i]);
+    free(fds);
     rig_done(&r);
 }
 
@@ -268,10 +312,6 @@ static void test_half_closed(void **state) {
     buf_done(&out);
     close(fd);
     rig_done(&r);
-}
-
-static bool no_connections(void *arg) {
-    return http_server_n_connections(arg) == 0;
 }
 
 static void test_client_gone(void **state) {
@@ -530,6 +570,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_routes_and_answers),
         cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_lingering),
         cmocka_unit_test(test_body_grows),
         cmocka_unit_test(test_pipelining),
         cmocka_unit_test(test_half_closed),
