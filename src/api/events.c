@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/events.h"
 
+#include "api/event_batch.h"
 #include "base/str.h"
 #include "gen_handlers.h"
-#include "wire/value_json.h"
 #include <inttypes.h>
-#include <stdio.h>
-
-/* What one answer reports. Rows are borrowed until the end of the turn. */
-struct found {
-    struct db_change *changes;
-    size_t n;
-    const struct subscription *subscription;
-};
 
 struct waiter {
     struct call *c;
@@ -205,112 +197,7 @@ void events_session_closed(struct events *ev, struct session *s) {
     }
 }
 
-/* ---- looking ---- */
-
-static void collect(const struct db_change *change, void *userdata) {
-    struct found *f = userdata;
-    if (!subscription_has(f->subscription, change->class_id, &change->uuid))
-        return;
-    if ((f->n & (f->n - 1)) == 0)
-        f->changes = xrealloc_array(f->changes, f->n ? f->n * 2 : 1, sizeof(*f->changes));
-    f->changes[f->n++] = *change;
-}
-
-/* Alerts come first; the order among the others (adds, changes, deletes) is the log's. */
-static void messages_first(struct found *f) {
-    struct db_change *sorted = xcalloc(f->n + 1, sizeof(*sorted));
-    size_t n = 0;
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; i < f->n; i++) {
-            if ((f->changes[i].class_id == CLASS_message) == (pass == 0))
-                sorted[n++] = f->changes[i];
-        }
-    }
-    free(f->changes);
-    f->changes = sorted;
-}
-
-/* False: the log does not reach back to `since`; then f holds everything as if it were new. */
-static bool find_changes(struct db *d, const struct subscription *s, uint64_t since, struct found *f) {
-    *f = (struct found){.subscription = s};
-    bool complete = db_changes_since(d, since, collect, f);
-    if (!complete) {
-        f->n = 0;
-        if (!db_changes_since(d, 0, collect, f))
-            f->n = 0;
-    }
-    messages_first(f);
-    return complete;
-}
-
-static void found_done(struct found *f) {
-    free(f->changes);
-}
-
 /* ---- event.from: the answer ---- */
-
-static const char *operation_name(enum db_event op) {
-    return op == DB_ADDED ? "add" : op == DB_CHANGED ? "mod" : "del";
-}
-
-static void batch_json(struct db *d, const struct found *f, struct buf *out) {
-    char token[EVENT_TOKEN_SIZE], ref[REF_TEXT_SIZE];
-    uint64_t generation = db_generation(d);
-    event_token(db_generation_base(d), generation, token);
-    buf_addf(out, "{\"events\":[");
-    for (size_t i = 0; i < f->n; i++) {
-        const struct db_change *c = &f->changes[i];
-        buf_addf(out,
-                 "%s{\"id\":\"%" PRIu64 "\",\"timestamp\":\"0.0\",\"class\":\"%s\",\"operation\":\"%s\",\"ref\":\"%s\"",
-                 i ? "," : "", generation, model_classes[c->class_id].event_name, operation_name(c->op),
-                 ref_text(&c->uuid, ref));
-        if (c->row) {
-            const struct buf *text = db_row_json(d, c->row);
-            buf_add_str(out, ",\"snapshot\":");
-            buf_add(out, text->data, text->size);
-        }
-        buf_add_char(out, '}');
-    }
-    buf_addf(out, "],\"valid_ref_counts\":{");
-    const char *comma = "";
-    for (int i = 0; i < N_CLASSES; i++) {
-        if (!model_classes[i].has_events)
-            continue;
-        buf_addf(out, "%s\"%s\":%zu", comma, model_classes[i].event_name, db_count(d, i));
-        comma = ",";
-    }
-    buf_addf(out, "},\"token\":\"%s\"}", token);
-}
-
-static struct value event_value(const struct db_change *c, uint64_t generation) {
-    struct value e = value_map();
-    value_map_add(&e, "id", value_stringf("%" PRIu64, generation));
-    value_map_add(&e, "timestamp", value_string("0.0"));
-    value_map_add(&e, "class", value_string(model_classes[c->class_id].event_name));
-    value_map_add(&e, "operation", value_string(operation_name(c->op)));
-    value_map_add(&e, "ref", value_ref(&c->uuid));
-    if (c->row) {
-        struct value record = record_borrow(c->row);
-        value_map_add(&e, "snapshot", value_copy(&record));
-        record_release(&record);
-    }
-    return e;
-}
-
-static struct value batch_value(struct db *d, const struct found *f) {
-    char token[EVENT_TOKEN_SIZE];
-    struct value batch = value_map(), events = value_set(), counts = value_map();
-    for (size_t i = 0; i < f->n; i++)
-        value_set_add(&events, event_value(&f->changes[i], db_generation(d)));
-    for (int i = 0; i < N_CLASSES; i++) {
-        if (model_classes[i].has_events)
-            value_map_add(&counts, model_classes[i].event_name, value_int((int64_t)db_count(d, i)));
-    }
-    value_map_add(&batch, "events", events);
-    value_map_add(&batch, "valid_ref_counts", counts);
-    value_map_add(&batch, "token", value_string(event_token(db_generation_base(d), db_generation(d), token)));
-    return batch;
-}
 
 /* The answer in the forms that were asked for, each made once. */
 struct answer {
@@ -323,31 +210,31 @@ static void answer_done(struct answer *a) {
     value_done(&a->value);
 }
 
-static void send_answer(struct call *c, const struct found *f, struct answer *a) {
+static void send_answer(struct call *c, const struct events_found *f, struct answer *a) {
     struct db *d = call_db(c);
     if (c->wants_json) {
         if (!a->json.size)
-            batch_json(d, f, &a->json);
+            event_batch_json(d, f, &a->json);
         call_return_json(c, a->json.data, a->json.size);
         return;
     }
     if (a->value.type == VALUE_VOID)
-        a->value = batch_value(d, f);
+        a->value = event_batch_value(d, f);
     call_return_borrowed(c, &a->value);
 }
 
 static void from_timed_out(struct loop_source *s, void *userdata) {
     struct waiter *w = userdata;
-    struct found f; /* usually empty; but a scan may be due, and the token must not skip what it would find */
+    struct events_found f; /* usually empty; but a scan may be due, and the token must not skip what it would find */
     _cleanup_(answer_done) struct answer a = {0};
-    find_changes(api_db(w->group->events->api), &w->group->subscription, w->group->since, &f);
+    event_find(api_db(w->group->events->api), &w->group->subscription, w->group->since, &f);
     send_answer(release_waiter(w), &f, &a);
-    found_done(&f);
+    events_found_done(&f);
 }
 
 /* ---- event.next: the answer ---- */
 
-static void send_queue(struct call *c, const struct found *f, bool complete) {
+static void send_queue(struct call *c, const struct events_found *f, bool complete) {
     struct queue *q = c->session->event_queue;
     struct db *d = call_db(c);
     q->since = db_generation(d);
@@ -375,8 +262,8 @@ static bool is_next(const struct call *c) {
 
 static void scan_group(struct events *ev, struct group *g) {
     struct db *d = api_db(ev->api);
-    struct found f;
-    bool complete = find_changes(d, &g->subscription, g->since, &f);
+    struct events_found f;
+    bool complete = event_find(d, &g->subscription, g->since, &f);
     if (f.n) {
         _cleanup_(answer_done) struct answer a = {0};
         bool last = false;
@@ -392,7 +279,7 @@ static void scan_group(struct events *ev, struct group *g) {
     } else {
         advance_group(g, db_generation(d));
     }
-    found_done(&f);
+    events_found_done(&f);
 }
 
 static void scan(struct events *ev) {
@@ -448,8 +335,8 @@ void event_from(struct call *c) {
         return;
     }
     double seconds = call_arg(c, 2)->real;
-    struct found f;
-    find_changes(d, &s, since, &f);
+    struct events_found f;
+    event_find(d, &s, since, &f);
     if (f.n || !(seconds > 0)) {
         _cleanup_(answer_done) struct answer a = {0};
         send_answer(c, &f, &a);
@@ -459,7 +346,7 @@ void event_from(struct call *c) {
             seconds * 1000 < (double)EVENTS_MAX_WAIT_MS ? (uint64_t)(seconds * 1000) : EVENTS_MAX_WAIT_MS;
         wait_for_events(c, call_arg(c, 0), db_generation(d), &s, timeout_ms, from_timed_out);
     }
-    found_done(&f);
+    events_found_done(&f);
 }
 
 void event_inject(struct call *c) {
@@ -521,15 +408,15 @@ void event_next(struct call *c) {
         call_fail(c, e);
         return;
     }
-    struct found f;
-    bool complete = find_changes(call_db(c), &s, q->since, &f);
+    struct events_found f;
+    bool complete = event_find(call_db(c), &s, q->since, &f);
     if (f.n || !complete) {
         send_queue(c, &f, complete);
         subscription_done(&s);
     } else {
         wait_for_events(c, &q->classes, db_generation(call_db(c)), &s, 0, NULL);
     }
-    found_done(&f);
+    events_found_done(&f);
 }
 
 void event_get_current_id(struct call *c) {
