@@ -15,6 +15,8 @@
 #define PROVE_MS 8000
 #define WRITE_DEADLINE_MS 10000
 #define WRITE_RETRY_MS 2000
+#define MAX_HEALED 16
+#define HEALED_SHOWN_MS 60000
 
 struct netglue {
     struct netglue_config config;
@@ -24,6 +26,13 @@ struct netglue {
     struct db_watch *watch;
     bool writing;
     char *net_dir;
+    struct { /* what was found and mended: told for a while, so that it is seen */
+        char key[64];
+        char *line;
+        uint64_t until_ms;
+    } healed[MAX_HEALED];
+    unsigned n_healed;
+    struct loop_source *healed_timer;
 };
 
 struct question { /* of the agent, on its way to the prober or the pool */
@@ -141,6 +150,60 @@ static void on_write(struct loop_source *s, void *userdata) {
 }
 
 /* ---- the agent's questions and news ---- */
+static void note_healed(struct netglue *g, const char *key, char *line /* taken */) {
+    uint64_t until = loop_now_ms(g->config.loop) + HEALED_SHOWN_MS;
+    for (unsigned i = 0; i < g->n_healed; i++)
+        if (str_eq(g->healed[i].key, key)) {
+            free(g->healed[i].line);
+            g->healed[i].line = line;
+            g->healed[i].until_ms = until;
+            return;
+        }
+    if (g->n_healed == MAX_HEALED) {
+        free(line);
+        return;
+    }
+    str_copy(g->healed[g->n_healed].key, sizeof(g->healed[0].key), key);
+    g->healed[g->n_healed].line = line;
+    g->healed[g->n_healed++].until_ms = until;
+}
+
+static void state_faults(struct netglue *g, const struct net_problems *problems) {
+    struct value list = value_map();
+    uint64_t now = loop_now_ms(g->config.loop), next = LOOP_NEVER;
+    for (size_t i = 0; problems && i < problems->n; i++) {
+        const struct net_problem *p = &problems->items[i];
+        char code[NET_FAULT_CODE_SIZE], key[64];
+        const char *where = p->nic[0] ? p->nic : p->bridge[0] ? p->bridge : "host";
+        snprintf(key, sizeof(key), "%s/%s", net_fault_code_text(p->code, code), where);
+        if (p->healed)
+            note_healed(g, key, net_problem_line(p));
+        else
+            value_map_put(&list, key, value_string_take(net_problem_line(p)));
+    }
+    for (unsigned i = 0; i < g->n_healed; i++) {
+        if (g->healed[i].until_ms <= now) {
+            free(g->healed[i].line);
+            g->healed[i] = g->healed[--g->n_healed];
+            i--;
+            continue;
+        }
+        next = MIN(next, g->healed[i].until_ms - now);
+        if (!value_map_get(&list, g->healed[i].key))
+            value_map_add(&list, g->healed[i].key,
+                          value_stringf("%s (found and mended by this host itself)", g->healed[i].line));
+    }
+    loop_timer_set(g->healed_timer, next == LOOP_NEVER ? next : next + 10);
+    faults_state(g->config.faults, FAULTS_AGENT, list);
+}
+
+static void on_healed_timer(struct loop_source *source, void *userdata) {
+    struct netglue *g = userdata;
+    struct net_agent_state s;
+    net_agent_state(g->agent, &s);
+    state_faults(g, s.problems);
+}
+
 static void publish(struct net_agent *a, const struct net_agent_state *s, void *userdata) {
     struct netglue *g = userdata;
     const struct uuid *self = &g->config.self;
@@ -149,19 +212,7 @@ static void publish(struct net_agent *a, const struct net_agent_state *s, void *
                     value_string(net_outcome_text(s->outcome)));
     db_volatile_set(g->config.db, self, CLASS_host, self, FIELD_host_network_text,
                     value_string(str_or_empty(s->sentence)));
-    struct value list = value_map();
-    for (size_t i = 0; s->problems && i < s->problems->n; i++) {
-        const struct net_problem *p = &s->problems->items[i];
-        char code[NET_FAULT_CODE_SIZE], key[64];
-        if (p->healed)
-            continue; /* the log has it; there is nothing left to do */
-        snprintf(key, sizeof(key), "%s/%s", net_fault_code_text(p->code, code),
-                 p->nic[0]      ? p->nic
-                 : p->bridge[0] ? p->bridge
-                                : "host");
-        value_map_put(&list, key, value_string_take(net_problem_line(p)));
-    }
-    faults_state(g->config.faults, FAULTS_AGENT, list);
+    state_faults(g, s->problems);
     hostinfo_metrics(g->config.db, self);
     loop_timer_set(g->write_timer, 0);
     g->config.changed(s, g->config.userdata);
@@ -208,6 +259,7 @@ struct netglue *netglue_new(const struct netglue_config *config) {
     g->net_dir = strf("%s/network", config->state_dir);
     g->want_timer = loop_add_timer(config->loop, LOOP_NEVER, on_want, g);
     g->write_timer = loop_add_timer(config->loop, LOOP_NEVER, on_write, g);
+    g->healed_timer = loop_add_timer(config->loop, LOOP_NEVER, on_healed_timer, g);
     g->owner = (struct net_agent_owner){.prove = prove, .confirm = confirm, .publish = publish, .userdata = g};
     struct net_agent_setup setup = {.loop = config->loop,
                                     .worker = config->worker,
@@ -231,6 +283,9 @@ void netglue_free(struct netglue *g) {
     db_watch_free(g->watch);
     loop_source_free(g->want_timer);
     loop_source_free(g->write_timer);
+    loop_source_free(g->healed_timer);
+    while (g->n_healed)
+        free(g->healed[--g->n_healed].line);
     net_agent_free(g->agent);
     free(g->net_dir);
     free(g);
