@@ -92,6 +92,15 @@ static void on_shutdown_left(const struct error *error, void *userdata) {
     shutdown_end(s, error);
 }
 
+/* What the cluster itself says counts: others may have left a moment ago, and the last one has nobody to leave to. */
+static void on_shutdown_servers(const struct strv *addresses, bool has_quorum, void *userdata) {
+    struct shutdown *s = userdata;
+    if (has_quorum && addresses->n > 1)
+        dbserver_leave(s->p->dbserver, LEAVE_S, on_shutdown_left, s);
+    else
+        shutdown_end(s, NULL);
+}
+
 static void shutdown_now(void *userdata) {
     shutdown_end(userdata, NULL);
 }
@@ -110,7 +119,7 @@ void pool_prepare_shutdown(struct pool *p, pool_done_fn *done, void *userdata) {
     /* The last voter keeps the data: it never leaves. Where a quorum is missing nobody can. */
     if (p->identity.database == IDENTITY_DB_VOTER && others.n && db_get_status(p->config.db).has_quorum &&
         !dbserver_is_busy(p->dbserver))
-        dbserver_leave(p->dbserver, LEAVE_S, on_shutdown_left, s);
+        dbserver_servers(p->dbserver, on_shutdown_servers, s);
     else
         loop_defer(p->config.loop, shutdown_now, s);
 }
