@@ -137,6 +137,10 @@ void pool_begin(struct pool *p) {
     }
     _cleanup_strv_ struct strv others = pool_voter_addresses(p, /* without_self= */ true);
     bool alone = p->identity.n_hosts <= 1;
+    /* Nobody is known to have a vote: one of the others must. */
+    for (unsigned i = 0; !others.n && i < p->identity.n_hosts; i++)
+        if (!uuid_eq(&p->identity.hosts[i].host, &p->identity.host))
+            strv_add(&others, p->identity.hosts[i].address);
     if (p->identity.database == IDENTITY_DB_VOTER && (alone || dbserver_has_file(p->dbserver))) {
         dbserver_create(p->dbserver, p->facts.address, on_created, p); /* keeps a file that is there */
     } else if (others.n) {

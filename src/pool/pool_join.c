@@ -240,8 +240,9 @@ static void on_rows(struct error *error, void *userdata) {
         struct value v = value_map();
         value_map_add(&v, "host", value_uuid(&h->uuid));
         value_map_add(&v, "address", value_string(row_str(h, FIELD_host_address)));
-        value_map_add(&v, "voter",
-                      value_string(strv_has(&p->cluster, row_str(h, FIELD_host_address)) ? "true" : "false"));
+        bool voter = p->cluster_known ? strv_has(&p->cluster, row_str(h, FIELD_host_address))
+                                      : str_eq(row_str(h, FIELD_host_db_role), "voter");
+        value_map_add(&v, "voter", value_string(voter ? "true" : "false"));
         value_set_add(&hosts, v);
     }
     value_map_add(&answer, "certificate", value_string(a->certificate));
