@@ -18,6 +18,7 @@ struct alerts {
     struct loop_source *timer;
     struct db_watch *hosts;
     unsigned n_writing;
+    uint64_t writing_until_ms; /* a write that got no answer by then is looked at again */
 };
 
 static bool fault_shown(struct db *d, const struct row *message) {
@@ -42,7 +43,8 @@ static const struct row *message_of(struct db *d, const struct row *host, const 
 
 static void on_written(struct error *error, void *userdata) {
     struct alerts *a = userdata;
-    a->n_writing--;
+    if (a->n_writing)
+        a->n_writing--;
     if (!loop_timer_armed(a->timer))
         loop_timer_set(a->timer, error ? RETRY_MS : SETTLE_MS);
 }
@@ -53,8 +55,11 @@ static void on_timer(struct loop_source *s, void *userdata) {
         loop_timer_set(a->timer, RETRY_MS);
         return;
     }
-    if (a->n_writing)
-        return; /* the end of the writes comes back here */
+    if (a->n_writing && loop_now_ms(a->loop) < a->writing_until_ms) {
+        loop_timer_set(a->timer, SETTLE_MS); /* what was sent a moment ago may not be in the rows yet */
+        return;
+    }
+    a->n_writing = 0;
     unsigned n = 0;
     for (const struct row *m = db_first(a->db, CLASS_message); m && n < ROUND_MAX; m = db_next(a->db, m))
         if (str_starts(row_str(m, FIELD_message_name), PREFIX) && !fault_shown(a->db, m)) {
@@ -69,15 +74,18 @@ static void on_timer(struct loop_source *s, void *userdata) {
             if (!str_starts(key, PREFIX) || message_of(a->db, h, key, sentence))
                 continue;
             a->n_writing++;
+            a->writing_until_ms = loop_now_ms(a->loop) + RETRY_MS;
             n++;
             message_raise(a->api, key, ALERT_PRIORITY, "Host", uuid_text(&h->uuid, uuid), sentence, on_written, a);
         }
     }
+    if (n && !loop_timer_armed(a->timer))
+        loop_timer_set(a->timer, RETRY_MS); /* look whether it came out as wanted */
 }
 
 static void on_row(struct db *d, enum db_event event, const struct row *r, void *userdata) {
     struct alerts *a = userdata;
-    if (!a->n_writing && !loop_timer_armed(a->timer))
+    if (!loop_timer_armed(a->timer))
         loop_timer_set(a->timer, SETTLE_MS);
 }
 

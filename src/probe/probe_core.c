@@ -7,6 +7,7 @@
 static const uint16_t patience[] = {200, 300, 400, 600};
 #define LADDER_PATIENCE_MS 350
 #define LADDER_TRIES 2
+#define BAD_PERIOD_MS 700
 #define N_RUNGS 10
 #define ANSWERS_PER_SECOND 4000
 /* Edges that may be in flight at once: bounds the burst (each sends at most N_RUNGS frames). */
@@ -171,8 +172,12 @@ static void conclude(struct probe_core *c, struct edge *e, enum probe_state stat
     e->e.measured_ms = now_ms;
     e->phase = PHASE_IDLE;
     c->n_active--;
-    /* spread the rounds: up to a quarter of the period of jitter */
-    e->due_ms = now_ms + c->period_ms - next_random(c) % (c->period_ms / 4 + 1);
+    /*
+     * Spread the rounds: up to a quarter of the period of jitter. What is bad is looked at more often, so that all
+     * edges of a cured port recover together and no half-recovered picture accuses somebody else.
+     */
+    uint64_t period = state == PROBE_PROVEN ? c->period_ms : MIN(c->period_ms, (uint64_t)BAD_PERIOD_MS);
+    e->due_ms = now_ms + period - next_random(c) % (period / 4 + 1);
 }
 
 static void send_rungs(struct probe_core *c, struct edge *e, probe_send_fn *send, void *userdata) {
