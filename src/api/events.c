@@ -147,6 +147,10 @@ static void advance_group(struct group *g, uint64_t since) {
         w->group = other;
         last = w;
     }
+    if (!last) {
+        free_group(g);
+        return;
+    }
     last->next = other->waiters;
     other->waiters->prev = last;
     other->waiters = TAKE(g->waiters);

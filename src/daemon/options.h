@@ -13,7 +13,7 @@ struct options {
     const char *netboot_path;   /* MUSTER_NETBOOT: the program muster-netboot */
     const char *xapi_socket;    /* XenServer's path for tools that look there; "" for none */
     uint16_t https_port;        /* 443 */
-    int log_level; /* enum log_level */
+    int log_level;              /* enum log_level */
 };
 
 /* Exits by itself for --help, --version and wrong options. */

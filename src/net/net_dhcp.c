@@ -55,15 +55,27 @@ static bool fall_back(const struct net_services *s, const char *name, struct err
     return ok;
 }
 
+/* The program as a path that a link can point at: a bare name is looked up in PATH. */
+static char *program_path(const char *program) {
+    _cleanup_strv_ struct strv folders = {0};
+    if (strchr(program, '/'))
+        return xstrdup(program);
+    strv_split(&folders, str_or_empty(getenv("PATH")), ':');
+    for (size_t i = 0; i < folders.n; i++) {
+        _cleanup_free_ char *path = strf("%s/%s", folders.items[i], program);
+        if (access(path, X_OK) == 0)
+            return TAKE(path);
+    }
+    return strf("/usr/sbin/%s", program);
+}
+
 /* The name under which the client starts us: a link to the program in our own run folder. */
 static bool make_event_link(const struct net_services *s, const char *path, struct error **errp) {
+    _cleanup_free_ char *program = program_path(s->netboot_path);
     int r = fs_mkdirs(s->run_dir, 0755);
-    if (r == 0 && symlink(s->netboot_path, path) < 0) {
-        if (errno == EEXIST) { /* perhaps from an older version at another place */
-            (void)unlink(path);
-            r = symlink(s->netboot_path, path) < 0 ? -errno : 0;
-        } else
-            r = -errno;
+    if (r == 0) {
+        (void)unlink(path); /* perhaps from an older version at another place */
+        r = symlink(program, path) < 0 ? -errno : 0;
     }
     if (r < 0)
         error_errno(errp, r, "cannot make '%s'", path);

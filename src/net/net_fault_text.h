@@ -5,4 +5,4 @@
 #include "net/net_fault.h"
 
 /* Writes one sentence (with its full stop) to `text` and the cure (without) to `cure`. */
-void net_fault_sentence(enum net_fault f, const struct net_fault_facts *facts, struct buf *text, struct buf *cure);
+void net_fault_sentence(enum net_fault fault, const struct net_fault_facts *f, struct buf *text, struct buf *cure);

@@ -13,8 +13,8 @@
  * most timeout_ms; then go on, or follow on_fail. Steps with the same non-zero `batch` that follow each other are
  * netlink requests to be sent in one go without returning to the loop. A step that fails with fail_code
  * NET_FAULT_MTU_REFUSED ends the run: observe, and plan again with that link in options.refused, so that no port is
- * raised above a leg that did not follow. An ovs step is one transaction with next_cfg += 1. Rows that a step makes get external_ids muster=<role> (see net_ovs_op.role).
- * Reads nothing, writes nothing, any thread.
+ * raised above a leg that did not follow. An ovs step is one transaction with next_cfg += 1. Rows that a step makes get
+ * external_ids muster=<role> (see net_ovs_op.role). Reads nothing, writes nothing, any thread.
  */
 #pragma once
 
@@ -179,7 +179,8 @@ enum net_plan_mode {
     NET_PLAN_BOOT, /* before the switch runs: what its database holds is replaced by what is wanted */
 };
 
-/* A leg whose driver was seen to refuse an MTU that its limits allow: found by a step that failed, for the next plan. */
+/* A leg whose driver was seen to refuse an MTU that its limits allow: found by a step that failed, for the next plan.
+ */
 struct net_refused {
     net_name link;
     int mtu; /* what it takes */

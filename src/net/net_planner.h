@@ -70,10 +70,10 @@ bool planner_can_touch(const struct net_planner *p,
 
 /* ---- net_plan_mtu.c ---- */
 int planner_leg_mtu(const struct net_planner *p, const struct net_bridge *base); /* to ask for, on each leg */
-int planner_mtu(const struct net_planner *p, const struct net_bridge *b); /* what its port will have */
+int planner_mtu(const struct net_planner *p, const struct net_bridge *b);        /* what its port will have */
 /* No more than what the legs that its bridge has at this step carry. */
 int planner_mtu_now(const struct net_planner *p, const struct net_bridge *b);
-void planner_check_mtu(struct net_planner *p);                            /* problems only */
+void planner_check_mtu(struct net_planner *p); /* problems only */
 void planner_lower_ports(struct net_planner *p);
 void planner_raise_legs(struct net_planner *p);
 void planner_hold_ports(struct net_planner *p);

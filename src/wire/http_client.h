@@ -31,9 +31,10 @@ struct http_response {
     int status; /* 0: there is none, see the error */
     struct buf body;
     char content_type[64];
-    char peer_fingerprint[TLS_FINGERPRINT_SIZE]; /* "" without TLS; set as well when the certificate was refused */
-    char peer_key_fingerprint[TLS_FINGERPRINT_SIZE]; /* of its public key: stays the same when the certificate is renewed */
-    char local_address[64];                      /* our end's numeric address; "" for unix */
+    char peer_fingerprint[TLS_FINGERPRINT_SIZE];     /* "" without TLS; set as well when the certificate was refused */
+    char peer_key_fingerprint[TLS_FINGERPRINT_SIZE]; /* of its public key: stays the same when the certificate is
+                                                        renewed */
+    char local_address[64];                          /* our end's numeric address; "" for unix */
 };
 void http_response_done(struct http_response *r);
 
@@ -68,7 +69,7 @@ void rpc_client_free(struct rpc_client *c);                     /* accepts NULL 
 bool rpc_client_call(struct rpc_client *c, const char *method, const struct value *params, size_t n_params,
                      struct value *ret, struct error **errp) _warn_unused_;
 const char *rpc_client_peer_fingerprint(const struct rpc_client *c); /* of the latest call */
-const char *rpc_client_peer_key(const struct rpc_client *c); /* fingerprint of its public key */
+const char *rpc_client_peer_key(const struct rpc_client *c);         /* fingerprint of its public key */
 /* A single call. */
 bool rpc_client_call_sync(const struct http_target *t, const char *method, const struct value *params, size_t n_params,
                           struct value *ret, struct error **errp) _warn_unused_;

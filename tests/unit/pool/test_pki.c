@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The authority signs only sound requests, and what it signs is bound to a host; a sealed key opens with its key file only. */
+/* The authority signs only sound requests, and what it signs is bound to a host; a sealed key opens with its key file
+ * only. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +15,9 @@
 
 static char folder[] = "/tmp/muster-pki-XXXXXX";
 
-static char *path_of(const char *name) { return strf("%s/%s", folder, name); }
+static char *path_of(const char *name) {
+    return strf("%s/%s", folder, name);
+}
 
 static void test_life_of_a_certificate(void **state) {
     struct error *e = NULL;
