@@ -16,6 +16,7 @@
 
 #define OP_TIMEOUT_MS 30000
 #define FORWARD_EXTRA_MS 5000
+#define FORWARD_CONNECT_MS 3000
 
 /* ---- plain questions ---- */
 static bool hook_is_coordinator(void *userdata) {
@@ -319,6 +320,7 @@ static void hook_forward(void *userdata, const char *request, size_t size, uint6
                                  .ca_path = ca,
                                  .cert_path = cert,
                                  .key_path = key,
+                                 .connect_timeout_ms = FORWARD_CONNECT_MS,
                                  .timeout_ms = (unsigned)MIN(timeout_ms + FORWARD_EXTRA_MS, (uint64_t)3600000)};
     static const char *const headers[] = {"content-type: application/json", NULL};
     struct forward *f = xnew0(struct forward);
