@@ -131,7 +131,47 @@ static void on_asked(const struct value *result, const struct error *error, void
     on_servers(&addresses, addresses.n > 0, userdata);
 }
 
+/* ---- a vote that is no longer ours ---- */
+static void on_stale_aside(const struct error *error, void *userdata) {
+    struct pool *p = userdata;
+    p->identity.database = IDENTITY_DB_NONE;
+    pool_save(p);
+    p->voters_busy = false;
+    pool_begin(p);
+}
+
+static void on_asked_about_us(const struct value *result, const struct error *error, void *userdata) {
+    struct pool *p = userdata;
+    _cleanup_value_ struct value own = value_string(p->facts.address);
+    if (error || result->type != VALUE_SET || !result->set.n || value_set_has(result, &own) || p->voters_busy ||
+        p->identity.database != IDENTITY_DB_VOTER || dbserver_is_busy(p->dbserver) ||
+        db_get_status(p->config.db).has_quorum)
+        return;
+    log_notice("this host's vote in the pool database has ended while it was away; it takes part as a relay");
+    for (unsigned i = 0; i < p->identity.n_hosts; i++) {
+        _cleanup_value_ struct value address = value_string(p->identity.hosts[i].address);
+        p->identity.hosts[i].voter = value_set_has(result, &address);
+    }
+    p->voters_busy = true;
+    dbserver_set_aside(p->dbserver, "stale", on_stale_aside, p);
+}
+
+/*
+ * A voter that reaches no majority asks the hosts that it reaches whether the cluster still counts it: a goodbye that
+ * was cut short may have been heard after all. The coordinator has nobody else to learn it from.
+ */
+static void ask_about_us(struct pool *p) {
+    for (unsigned i = 0; i < p->identity.n_hosts; i++) {
+        const struct uuid *host = &p->identity.hosts[i].host;
+        if (!uuid_eq(host, &p->identity.host) && pool_channel_is_connected(p->channel, host))
+            pool_channel_call(p->channel, host, "db_servers", value_map(), 5000, on_asked_about_us, p);
+    }
+}
+
 void pool_voters_tick(struct pool *p) {
+    if (p->db_started && !p->going_down && p->identity.database == IDENTITY_DB_VOTER && p->identity.n_hosts > 1 &&
+        !db_get_status(p->config.db).has_quorum && !dbserver_is_busy(p->dbserver))
+        ask_about_us(p);
     if (!pool_is_coordinator(p) || !p->db_started || p->going_down || dbserver_is_busy(p->dbserver))
         return;
     if (p->identity.database == IDENTITY_DB_VOTER) {
