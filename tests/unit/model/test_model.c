@@ -81,9 +81,11 @@ static void test_known_calls(void **state) {
     assert_false(c->has_session || c->has_async);
     assert_int_equal(c->n_params, 4);
     c = model_call_by_name("network.set_MTU");
-    assert_int_equal(c->kind, CALL_SET_FIELD);
-    assert_int_equal(c->field, FIELD_network_MTU);
+    assert_int_equal(c->kind, CALL_CUSTOM); /* takes effect at once, unlike a plain setter */
     assert_int_equal(c->role, ROLE_VM_ADMIN);
+    c = model_call_by_name("network.set_name_label");
+    assert_int_equal(c->kind, CALL_SET_FIELD);
+    assert_int_equal(c->field, FIELD_network_name_label);
     assert_int_equal(model_call_by_name("PIF.add_to_other_config")->kind, CALL_ADD_TO_MAP);
     assert_int_equal(model_call_by_name("pool.remove_tags")->kind, CALL_REMOVE_FROM_SET);
     assert_null(model_call_by_name("PIF.set_MTU"));
