@@ -132,8 +132,8 @@ static const struct ovsdb_monitor_ops data_ops = {data_begin, data_row, data_end
 static void on_retry(struct loop_source *s, void *userdata) {
     struct db_sync *y = userdata;
     /*
-     * On a connection of its own: the server may have taken the first request after all (it was joining its cluster, and its
-     * answer went nowhere), and would refuse a second one of the same name for ever.
+     * On a connection of its own: the server may have taken the first request after all (it was joining its cluster,
+     * and its answer went nowhere), and would refuse a second one of the same name for ever.
      */
     if (ovsdb_conn_is_connected(y->conn))
         ovsdb_conn_reset(y->conn, "the monitor is asked for anew");

@@ -174,6 +174,8 @@ static void hello_received(struct peer *p, const struct value *m) {
     p = peer_adopt(p, &host);
     p->admitted = true;
     loop_source_free(TAKE(p->hello_timer));
+    if (!p->channel)
+        return; /* lost while it was being judged */
     channel_set_authenticated(p->channel);
     volatile_forget(c, &host);
     _cleanup_value_ struct value answer = message_new("welcome");
