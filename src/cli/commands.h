@@ -1,42 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* xe's commands: the generic ones of each listable class, and those with a life of their own. One thread. */
+/*
+ * xe's commands. Those that each class of the datamodel has ("host-list", "pif-param-set") come from its tables; those
+ * with a life of their own stand in one table per file, special_*.c: a name, its parameters, what it does, a function.
+ */
 #pragma once
 
-#include "cli/args.h"
-#include "cli/records.h"
+#include "cli/xe.h"
 
-struct xe {
-    struct args args;
-    struct client *client;
-    struct records *records;
+enum command_flags {
+    COMMAND_HOST_ONLY = 1,     /* works on a host without a coordinator: a session of the host itself is enough */
+    COMMAND_SELECTS_HOSTS = 2, /* host=, uuid= or any field of a host chooses; see select.h */
+    COMMAND_FREE_PARAMS = 4,   /* takes names that are not known beforehand, as fields of a class */
 };
 
 struct command {
     const char *name;
-    const char *required; /* names with commas, for help and completion */
+    const char *required; /* names with commas; one that ends with ':' takes keys, as in properties:miimon=100 */
     const char *optional;
-    const char *help;
+    const char *help; /* one line */
     bool (*run)(struct xe *x, struct error **errp);
-    bool needs_no_server;
+    unsigned flags;
 };
 
-extern const struct command commands[];
-extern const unsigned n_commands;
+struct command_group {
+    const struct command *commands;
+    unsigned n;
+};
+extern const struct command_group commands_pool, commands_host, commands_network, commands_others;
+
+/* All special commands, in no order; NULL at the end. */
+const struct command *command_at(unsigned i);
 const struct command *command_find(const char *name);
+/* Whether the command takes a parameter of this name. */
+bool command_takes(const struct command *c, const char *key);
 
-/* Runs "<class>-list" and its kind; *ret_known false when the word is none of them. */
-bool generic_run(struct xe *x, const char *word, bool *ret_known, struct error **errp) _warn_unused_;
-extern const char *const generic_verbs[]; /* NULL-terminated: "list", "param-list" ... */
+/* What a word like "host-param-get" means; NULL class when it is none of that kind. */
+struct generic {
+    const struct cli_class *class;
+    const struct generic_verb *verb;
+};
+struct generic_verb {
+    const char *name; /* "param-get" */
+    const char *required, *optional;
+    const char *help;
+};
+extern const struct generic_verb generic_verbs[];
+extern const unsigned n_generic_verbs;
+struct generic generic_find(const char *word);
+bool generic_run(struct xe *x, const struct generic *g, struct error **errp) _warn_unused_;
+bool generic_list(struct xe *x, const struct cli_class *c, struct error **errp) _warn_unused_;
+/* Prints the record of one object. */
+bool generic_print_record(struct xe *x, const struct cli_class *c, const struct value *record,
+                          struct error **errp) _warn_unused_;
 
-/* Sets *errp for a parameter that is missing; NULL then. */
-const char *xe_need(struct xe *x, const char *key, struct error **errp);
-/* The reference of an object by uuid; false when there is none. */
-bool xe_object(struct xe *x, int class_id, const char *uuid, struct value *ret, struct error **errp) _warn_unused_;
-/* Calls as a task, with a bar on a terminal once it takes over two seconds; Ctrl-C cancels it. */
-bool xe_call_long(struct xe *x, const char *method, const struct value *params, size_t n, struct value *ret,
-                  struct error **errp) _warn_unused_;
-/* Prints an error as XenServer's xe does, with the cure where the error has one. */
-void xe_print_error(struct xe *x, struct error *e);
-/* Text to a value of the field's type, as the wire wants it. */
-bool xe_typed(const struct type_def *t, const char *text, struct value *ret, struct error **errp) _warn_unused_;
-bool xe_was_interrupted(void);
+/* Calls fn with the name of every command there is. */
+void commands_each(void (*fn)(const char *name, void *userdata), void *userdata);

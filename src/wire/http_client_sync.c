@@ -4,11 +4,21 @@
 
 #include "wire/http_transfer.h"
 
+static int on_wait(void *userdata, curl_off_t to_get, curl_off_t got, curl_off_t to_send, curl_off_t sent) {
+    const volatile sig_atomic_t *flag = userdata;
+    return *flag != 0;
+}
+
 static bool perform(CURL *easy, const struct http_target *t, const char *method, const char *path,
-                    const char *const *headers, const char *body, size_t size, struct transfer *transfer,
-                    struct error **errp) {
+                    const char *const *headers, const char *body, size_t size, const volatile sig_atomic_t *abort_flag,
+                    struct transfer *transfer, struct error **errp) {
     if (!transfer_init(transfer, easy, t, method, path, headers, body, size, errp))
         return false;
+    if (abort_flag) {
+        curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_wait);
+        curl_easy_setopt(easy, CURLOPT_XFERINFODATA, (void *)(uintptr_t)abort_flag);
+        curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+    }
     return transfer_result(transfer, curl_easy_perform(easy), errp);
 }
 
@@ -19,7 +29,7 @@ bool http_client_sync(const struct http_target *t, const char *method, const cha
     if (!easy)
         abort();
     struct transfer transfer = {0};
-    bool ok = perform(easy, t, method, path, headers, body, size, &transfer, errp);
+    bool ok = perform(easy, t, method, path, headers, body, size, /* abort_flag= */ NULL, &transfer, errp);
     curl_easy_cleanup(easy);
     if (ok) {
         *ret = transfer.response;
@@ -30,8 +40,9 @@ bool http_client_sync(const struct http_target *t, const char *method, const cha
 }
 
 struct rpc_client {
-    struct http_target target; /* its texts are owned */
-    CURL *easy;                /* keeps the connection */
+    struct http_target target;               /* its texts are owned */
+    CURL *easy;                              /* keeps the connection */
+    const volatile sig_atomic_t *abort_flag; /* borrowed; NULL */
     char peer_fingerprint[TLS_FINGERPRINT_SIZE], peer_key[TLS_FINGERPRINT_SIZE];
 };
 
@@ -75,7 +86,8 @@ bool rpc_client_call(struct rpc_client *c, const char *method, const struct valu
     rpc_encode_call(RPC_JSON_2, method, params, n_params, &body);
     struct transfer transfer = {0};
     curl_easy_reset(c->easy); /* options only: the connection stays */
-    bool ok = perform(c->easy, &c->target, "POST", "/jsonrpc", headers, body.data, body.size, &transfer, errp) &&
+    bool ok = perform(c->easy, &c->target, "POST", "/jsonrpc", headers, body.data, body.size, c->abort_flag, &transfer,
+                      errp) &&
               transfer_decode_rpc(&transfer, ret, errp);
     /* A kept connection shows its certificate only once. */
     if (transfer.response.peer_fingerprint[0])
@@ -86,6 +98,10 @@ bool rpc_client_call(struct rpc_client *c, const char *method, const struct valu
     curl_easy_reset(c->easy);
     transfer_done(&transfer);
     return ok;
+}
+
+void rpc_client_set_abort(struct rpc_client *c, const volatile sig_atomic_t *flag) {
+    c->abort_flag = flag;
 }
 
 const char *rpc_client_peer_key(const struct rpc_client *c) {

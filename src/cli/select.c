@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/select.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_EXTRA 4
+
+static bool is_host_key(const char *key) {
+    return str_eq(key, "host") || str_eq(key, "uuid") || str_eq(key, "host-uuid");
+}
+
+static bool matches(struct xe *x, const struct cli_class *c, const struct value *record, const struct strv *own,
+                    bool *ret, struct error **errp) {
+    *ret = true;
+    for (unsigned i = 0; i < x->args.n && *ret; i++) {
+        struct arg *a = &x->args.list[i];
+        if (strv_has(own, a->key))
+            continue;
+        if (!is_host_key(a->key)) {
+            if (!records_match(x->records, c, record, a->key, a->value, ret, errp))
+                return false;
+        } else {
+            *ret = str_eq(str_or_empty(value_map_str(record, "uuid")), a->value) ||
+                   str_eq(str_or_empty(value_map_str(record, "name_label")), a->value);
+        }
+    }
+    return true;
+}
+
+bool select_hosts(struct xe *x, const char *own, struct value *ret, struct error **errp) {
+    const struct cli_class *c = cli_class_by_name("host");
+    const struct value *all = records_all(x->records, c->class_id, errp);
+    _cleanup_value_ struct value chosen = value_set();
+    _cleanup_strv_ struct strv own_keys = {0};
+    strv_split(&own_keys, own, ',');
+    for (size_t i = 0; all && i < all->map.n; i++) {
+        bool match;
+        if (!matches(x, c, &all->map.pairs[i].value, &own_keys, &match, errp))
+            return false;
+        if (match)
+            value_set_add(&chosen, value_string(all->map.pairs[i].key));
+    }
+    if (!all)
+        return false;
+    if (!chosen.set.n || (chosen.set.n > 1 && !args_is(&x->args, ARGS_MULTIPLE))) {
+        error_internal(errp, "Failure: %s",
+                       chosen.set.n ? "Multiple matching hosts found. --multiple required to complete the operation"
+                                    : "No matching hosts found");
+        return false;
+    }
+    *ret = value_take(&chosen);
+    return true;
+}
+
+bool select_call(struct xe *x, const struct value *hosts, const char *method, const struct value *extra,
+                 unsigned n_extra, struct error **errp) {
+    bool all_ok = true;
+    for (size_t i = 0; i < hosts->set.n && !xe_was_interrupted(); i++) {
+        struct value params[MAX_EXTRA + 1] = {hosts->set.items[i]}; /* borrowed */
+        for (unsigned k = 0; k < n_extra && k < MAX_EXTRA; k++)
+            params[k + 1] = extra[k];
+        _cleanup_value_ struct value result = {.type = VALUE_VOID};
+        struct error *e = NULL;
+        if (xe_call(x, method, params, n_extra + 1, &result, &e))
+            continue;
+        if (hosts->set.n == 1) {
+            error_propagate(errp, e);
+            return false;
+        }
+        _cleanup_free_ char *uuid = records_text(NULL, &hosts->set.items[i]);
+        printf("operation failed on %s: %s\n", uuid, error_text(e));
+        error_free(e);
+        all_ok = false;
+    }
+    if (!all_ok)
+        error_set(errp, "CLI_SAID", NULL);
+    return all_ok;
+}

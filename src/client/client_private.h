@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the client share. */
+#pragma once
+
+#include "client/client.h"
+#include "wire/http_client.h"
+
+struct client {
+    struct rpc_client *rpc;
+    struct client_config config; /* its texts are owned here */
+    char *server;                /* where it is now; NULL: local */
+    char *session;               /* NULL: not logged in */
+    char *user, *password, *given_fingerprint, *ca;
+    char pin[TLS_FINGERPRINT_SIZE];
+    bool pin_is_pool; /* the given fingerprint is that of the pool's authority, which all its hosts show */
+    bool is_first_visit;
+    char unix_path[256];
+};
+
+bool client_was_interrupted(const struct client *c);
+/* While waiting is off the interrupt does not end calls. */
+void client_heed_interrupt(struct client *c, bool on);
