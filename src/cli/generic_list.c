@@ -44,7 +44,8 @@ static bool choose(struct xe *x, const struct cli_class *c, struct chosen *ret, 
     _cleanup_strv_ struct strv names = {0};
     if (!str_empty(params))
         strv_split(&names, params, ',');
-    for (unsigned i = 0; !names.n && i < c->n_default_fields; i++)
+    bool is_asked = names.n > 0;
+    for (unsigned i = 0; !is_asked && i < c->n_default_fields; i++)
         strv_add(&names, c->default_fields[i]);
     if (!names.n || strv_has(&names, "all")) {
         choose_all(c, ret);

@@ -19,8 +19,9 @@ static bool on_object(struct xe *x, int class_id, const char *method, struct err
 static bool network_create(struct xe *x, struct error **errp) {
     struct request r = request_new(x, errp);
     struct value record = value_map();
-    const char *label = xe_need(x, "name-label", errp), *size = args_get(&x->args, "MTU"),
-               *bridge = args_get(&x->args, "bridge"), *managed = args_get(&x->args, "managed");
+    const char *label = xe_need(x, "name-label", errp), *description = args_get(&x->args, "name-description"),
+               *size = args_get(&x->args, "MTU"), *bridge = args_get(&x->args, "bridge"),
+               *managed = args_get(&x->args, "managed");
     int64_t mtu = DEFAULT_MTU;
     if (!size)
         size = args_get(&x->args, "mtu");
@@ -28,8 +29,8 @@ static bool network_create(struct xe *x, struct error **errp) {
         error_set(errp, "INVALID_VALUE", "MTU", size, NULL);
     if (managed && !str_eq(managed, "true") && !str_eq(managed, "false") && request_is_good(&r))
         error_set(errp, "INVALID_VALUE", "managed", managed, NULL);
-    value_map_add(&record, "name_label", value_string(label));
-    value_map_add(&record, "name_description", value_string(args_get(&x->args, "name-description")));
+    value_map_add(&record, "name_label", value_string(label ? label : ""));
+    value_map_add(&record, "name_description", value_string(description ? description : ""));
     value_map_add(&record, "MTU", value_int(mtu));
     value_map_add(&record, "other_config", value_map());
     if (bridge)
