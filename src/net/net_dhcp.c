@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define START_MS 8000 /* udhcpc answers, or goes to the background after two questions, two seconds apart */
@@ -82,6 +83,24 @@ static bool make_event_link(const struct net_services *s, const char *path, stru
     return r == 0;
 }
 
+/* Which file the lease on disk is: each one kept is a new file, whatever the wall clock says meanwhile. */
+struct lease_file {
+    ino_t inode;
+    struct timespec changed;
+};
+
+static struct lease_file lease_file_now(const struct net_services *s, const char *link, enum net_family family) {
+    _cleanup_free_ char *path = net_lease_path(s->net_dir, link, family);
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return (struct lease_file){0};
+    return (struct lease_file){.inode = st.st_ino, .changed = st.st_ctim};
+}
+
+static bool lease_file_eq(struct lease_file a, struct lease_file b) {
+    return a.inode == b.inode && a.changed.tv_sec == b.changed.tv_sec && a.changed.tv_nsec == b.changed.tv_nsec;
+}
+
 bool net_dhcp_start(const struct net_services *s, const char *link, enum net_family family, struct error **errp) {
     if (family == NET_FAMILY_IPV6) {
         error_internal(errp, "DHCP for IPv6 is not supported; use autoconf or a static address");
@@ -103,7 +122,7 @@ bool net_dhcp_start(const struct net_services *s, const char *link, enum net_fam
     if (net_lease_load(s->net_dir, link, family, &last, &ignored))
         (void)net_addr_text(&last.address, false, last_ip);
     error_free(ignored);
-    time_t started = time(NULL);
+    struct lease_file before = lease_file_now(s, link, family);
     /* -b: goes on in the background when nobody answers; -O mtu: so that the offered one can be reported. */
     const char *argv[32] = {"env", net_dir, run_dir, resolv, size, "udhcpc", "-b", "-S", "-i", link, "-s",
                             event, "-p",    pid,     "-t",   "2",  "-T",     "2",  "-A", "5",  "-O", "mtu"};
@@ -124,10 +143,7 @@ bool net_dhcp_start(const struct net_services *s, const char *link, enum net_fam
                        buf_str(&result.err));
     if (r == 0)
         child_result_done(&result);
-    struct net_lease lease;
-    ignored = NULL;
-    bool answered = ok && net_lease_load(s->net_dir, link, family, &lease, &ignored) && lease.obtained >= started;
-    error_free(ignored);
+    bool answered = !lease_file_eq(before, lease_file_now(s, link, family));
     return ok && (answered || fall_back(s, link, errp));
 }
 
