@@ -331,6 +331,7 @@ void pool_set_limited(struct pool *p, bool limited, const char *sentence) {
 static void on_voters(struct loop_source *s, void *userdata) {
     struct pool *p = userdata;
     loop_timer_set(p->voters_timer, VOTERS_MS);
+    pool_remove_tick(p);
     pool_voters_tick(p);
 }
 
@@ -399,6 +400,7 @@ void pool_free(struct pool *p) {
     http_client_free(p->client);
     pool_channel_free(p->channel);
     dbserver_free(p->dbserver);
+    pool_remove_done(p);
     sm_done(&p->sm);
     strv_done(&p->cluster);
     char *texts[] = {p->state_dir,   p->run_dir,    p->schema_path, p->pki_dir,     p->key_path,

@@ -491,10 +491,16 @@ static void on_kick_status(const struct child_result *r, void *userdata) {
     _cleanup_strv_ struct strv addresses = {0}, ids = {0};
     bool quorum = false;
     const char *id = NULL;
-    if (r->exit_code == 0 && dbserver_parse_status(buf_str(&r->out), &addresses, &ids, &quorum))
-        for (size_t i = 0; i < addresses.n; i++)
-            if (str_eq(addresses.items[i], k->address))
-                id = ids.items[i];
+    if (r->exit_code != 0 || !dbserver_parse_status(buf_str(&r->out), &addresses, &ids, &quorum) || !quorum) {
+        _cleanup_error_ struct error *e = NULL;
+        error_setf(&e, ERR_DB_SERVER_FAILED,
+                   "removing the database server at %s: the server of this host has no majority behind it", k->address);
+        kick_end(k, e);
+        return;
+    }
+    for (size_t i = 0; i < addresses.n; i++)
+        if (str_eq(addresses.items[i], k->address))
+            id = ids.items[i];
     if (!id) {
         kick_end(k, NULL); /* it is not in the cluster: nothing to do */
         return;

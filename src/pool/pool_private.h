@@ -35,6 +35,8 @@ struct pool {
     bool voters_busy;
     struct strv cluster; /* addresses of the cluster's servers, at the last look */
     bool cluster_known;
+    uint64_t stray_since_ms;                    /* a server in the cluster that belongs to no host; 0: none */
+    struct removal *removals;                   /* wait until no voter is being changed; owned */
     uint64_t dead_since_ms[IDENTITY_MAX_HOSTS]; /* by position of the host in the identity */
 };
 
@@ -56,8 +58,18 @@ struct pki_ca *pool_open_ca(struct pool *p, struct error **errp) _warn_unused_;
 /* pool_voters.c */
 void pool_voters_init(struct pool *p);
 void pool_voters_tick(struct pool *p);
+/*
+ * Asks the cluster, now, who its servers are: the own server when it votes, else the voters that can be reached, one
+ * after another. No address: nobody with a majority behind it could say.
+ */
+typedef void pool_cluster_fn(struct pool *p, const struct strv *addresses /* borrowed */, void *userdata);
+void pool_voters_ask(struct pool *p, pool_cluster_fn *fn, void *userdata);
+/* Takes the vote of the server at this address away, by way of any voter that has a majority behind it. */
+void pool_voters_kick(struct pool *p, const char *address, dbserver_done_fn *done, void *userdata);
 
 /* pool_remove.c */
 void pool_remove_init(struct pool *p);
+void pool_remove_done(struct pool *p);
+void pool_remove_tick(struct pool *p); /* starts the next removal that waits, when no voter is being changed */
 /* pool_lead.c */
 void pool_lead_init(struct pool *p);

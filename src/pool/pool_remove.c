@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A host leaves the pool: out of the database cluster, its rows gone in one transaction, then it is told, forgets the
- * pool and starts anew as a pool of one. What it still holds opens nothing: its certificate is in no row any more.
+ * pool and starts anew as a pool of one. Who votes is asked of the cluster at that moment, and nobody else changes the
+ * voters meanwhile: rows that go before the vote does would leave a vote that nobody casts. When the vote that goes may
+ * be the last one, the coordinator takes one first. What it still holds opens nothing: its certificate is in no row any
+ * more.
  */
 #include <string.h>
 #include <time.h>
@@ -12,24 +15,37 @@
 #define LOG_MODULE "pool"
 #include "base/log.h"
 
+#define PROMOTE_MS 60000
 #define DEMOTE_MS 30000
+#define WAIT_MS 60000 /* for a change of the voters that is under way */
 #define TELL_MS 5000
 #define WRITE_DEADLINE_MS 15000
 
 struct removal {
     struct pool *p;
+    struct removal *next; /* while it waits */
     struct uuid host;
     bool forget;
     char *address;
+    struct strv voters;
+    uint64_t since_ms;
     pool_done_fn *done;
     void *userdata;
 };
 
-static void removal_end(struct removal *r, const struct error *error) {
-    r->done(error, r->userdata);
-    pool_role_changed(r->p);
+static void removal_free(struct removal *r) {
+    strv_done(&r->voters);
     free(r->address);
     free(r);
+}
+
+static void removal_end(struct removal *r, const struct error *error) {
+    struct pool *p = r->p;
+    p->voters_busy = false;
+    r->done(error, r->userdata);
+    removal_free(r);
+    pool_role_changed(p);
+    pool_remove_tick(p);
 }
 
 static void on_told(const struct value *result, const struct error *error, void *userdata) {
@@ -72,6 +88,81 @@ static void on_demoted(const struct value *result, const struct error *error, vo
         remove_rows(r);
 }
 
+static struct value voters_of(const struct removal *r) {
+    struct value args = value_map(), voters = value_set();
+    for (size_t i = 0; i < r->voters.n; i++)
+        value_set_add(&voters, value_string(r->voters.items[i]));
+    value_map_add(&args, "voters", voters);
+    return args;
+}
+
+static void take_vote(struct removal *r) {
+    if (r->forget)
+        pool_voters_kick(r->p, r->address, on_kicked, r);
+    else
+        pool_channel_call(r->p->channel, &r->host, "db_demote", voters_of(r), DEMOTE_MS, on_demoted, r);
+}
+
+static void on_promoted(const struct value *result, const struct error *error, void *userdata) {
+    struct removal *r = userdata;
+    if (error) {
+        removal_end(r, error);
+        return;
+    }
+    strv_add(&r->voters, r->p->facts.address);
+    take_vote(r);
+}
+
+static void on_cluster(struct pool *p, const struct strv *addresses, void *userdata) {
+    struct removal *r = userdata;
+    for (size_t i = 0; i < addresses->n; i++)
+        strv_add(&r->voters, addresses->items[i]);
+    if (!addresses->n) {
+        _cleanup_error_ struct error *e = NULL;
+        error_set(&e, ERR_DB_SERVER_FAILED,
+                  "no majority of the pool database's voters answers, so no vote can be taken away; nothing was "
+                  "changed; switch on more of the pool's hosts and try again",
+                  NULL);
+        removal_end(r, e);
+    } else if (!strv_has(addresses, r->address)) {
+        remove_rows(r);
+    } else if (!strv_has(addresses, p->facts.address)) {
+        pool_channel_call(p->channel, &p->identity.host, "db_promote", voters_of(r), PROMOTE_MS, on_promoted, r);
+    } else {
+        take_vote(r);
+    }
+}
+
+void pool_remove_tick(struct pool *p) {
+    uint64_t now = loop_now_ms(p->config.loop);
+    while (p->removals && !p->voters_busy) {
+        struct removal *r = p->removals;
+        p->removals = r->next;
+        p->voters_busy = true;
+        pool_voters_ask(p, on_cluster, r);
+    }
+    for (struct removal **at = &p->removals; *at;) {
+        struct removal *r = *at;
+        if (now - r->since_ms < WAIT_MS) {
+            at = &r->next;
+            continue;
+        }
+        *at = r->next;
+        _cleanup_error_ struct error *e = NULL;
+        error_set(&e, ERR_DB_SERVER_FAILED, "another change of the pool database's voters did not end in time", NULL);
+        r->done(e, r->userdata);
+        removal_free(r);
+    }
+}
+
+void pool_remove_done(struct pool *p) {
+    while (p->removals) {
+        struct removal *r = p->removals;
+        p->removals = r->next;
+        removal_free(r);
+    }
+}
+
 void pool_remove_host(struct pool *p, const struct uuid *host, bool forget, pool_done_fn *done, void *userdata) {
     _cleanup_error_ struct error *e = NULL;
     const struct row *row = db_get(p->config.db, CLASS_host, host);
@@ -89,24 +180,18 @@ void pool_remove_host(struct pool *p, const struct uuid *host, bool forget, pool
         done(e, userdata);
         return;
     }
-    struct removal *r = xnew0(struct removal);
+    struct removal *r = xnew0(struct removal), **last = &p->removals;
     *r = (struct removal){.p = p,
                           .host = *host,
                           .forget = forget,
                           .address = xstrdup(row_str(row, FIELD_host_address)),
+                          .since_ms = loop_now_ms(p->config.loop),
                           .done = done,
                           .userdata = userdata};
-    if (!strv_has(&p->cluster, r->address)) {
-        remove_rows(r);
-    } else if (forget) {
-        dbserver_kick(p->dbserver, r->address, on_kicked, r);
-    } else {
-        struct value args = value_map(), voters = value_set();
-        for (size_t i = 0; i < p->cluster.n; i++)
-            value_set_add(&voters, value_string(p->cluster.items[i]));
-        value_map_add(&args, "voters", voters);
-        pool_channel_call(p->channel, host, "db_demote", args, DEMOTE_MS, on_demoted, r);
-    }
+    while (*last)
+        last = &(*last)->next;
+    *last = r;
+    pool_remove_tick(p);
 }
 
 /* ---- the host that is ejected ---- */

@@ -10,6 +10,9 @@
 #define CHANGE_DEADLINE_MS 60000
 #define WRITE_DEADLINE_MS 15000
 #define SETTLE_MS 3000 /* after boot or a change, before the next */
+#define STRAY_MS 10000 /* a server of no host: rows may still be on their way */
+#define ASK_MS 5000
+#define KICK_MS 20000
 
 struct change {
     struct pool *p;
@@ -65,7 +68,7 @@ static void change(struct pool *p, const struct voter_action *a) {
     p->voters_busy = true;
     log_info("pool database: %s", a->reason);
     if (a->kind == VOTER_KICK) {
-        dbserver_kick(p->dbserver, pool_address_of(p, &a->host), on_kicked, c);
+        pool_voters_kick(p, pool_address_of(p, &a->host), on_kicked, c);
         return;
     }
     struct value args = value_map(), voters = value_set();
@@ -74,6 +77,44 @@ static void change(struct pool *p, const struct voter_action *a) {
     value_map_add(&args, "voters", voters);
     pool_channel_call(p->channel, &a->host, a->kind == VOTER_PROMOTE ? "db_promote" : "db_demote", args,
                       CHANGE_DEADLINE_MS, on_changed, c);
+}
+
+/* ---- a server that belongs to no host of the pool ---- */
+static void on_stray_gone(const struct error *error, void *userdata) {
+    struct pool *p = userdata;
+    p->voters_busy = false;
+    p->stray_since_ms = 0;
+    if (error) {
+        struct error *e = error_dup(error);
+        log_warn("a vote of no host could not be taken away: %s; tried again", error_text(e));
+        error_free(e);
+    }
+}
+
+static const char *find_stray(const struct pool *p) {
+    for (size_t i = 0; i < p->cluster.n; i++) {
+        bool known = false;
+        for (const struct row *h = db_first(p->config.db, CLASS_host); h && !known; h = db_next(p->config.db, h))
+            known = str_eq(row_str(h, FIELD_host_address), p->cluster.items[i]);
+        if (!known)
+            return p->cluster.items[i];
+    }
+    return NULL;
+}
+
+/* It counts for the majority and answers nobody: what an eject that was cut short leaves behind. */
+static bool end_stray(struct pool *p, uint64_t now) {
+    const char *stray = find_stray(p);
+    if (!stray)
+        p->stray_since_ms = 0;
+    else if (!p->stray_since_ms)
+        p->stray_since_ms = now;
+    if (!stray || now - p->stray_since_ms < STRAY_MS)
+        return false;
+    log_notice("the database server at %s belongs to no host of the pool; its vote is taken away", stray);
+    p->voters_busy = true;
+    pool_voters_kick(p, stray, on_stray_gone, p);
+    return true;
 }
 
 static void decide(struct pool *p) {
@@ -101,16 +142,74 @@ static void decide(struct pool *p) {
             write_role(p, &h->uuid, voter);
         }
     }
-    if (p->voters_busy)
+    if (p->voters_busy || end_stray(p, now))
         return;
     struct voter_action a = voters_next(hosts, n, REPLACE_AFTER_MS);
     if (a.kind != VOTER_NOTHING)
         change(p, &a);
 }
 
-static void on_servers(const struct strv *addresses, bool has_quorum, void *userdata) {
-    struct pool *p = userdata;
-    p->cluster_known = has_quorum && addresses->n;
+/* ---- who votes now ---- */
+struct ask {
+    struct pool *p;
+    pool_cluster_fn *fn;
+    void *userdata;
+    unsigned next; /* position in the identity */
+};
+
+static void ask_next(struct ask *a);
+
+static void ask_end(struct ask *a, const struct strv *addresses) {
+    a->fn(a->p, addresses, a->userdata);
+    free(a);
+}
+
+static void on_own_answer(const struct strv *addresses, bool has_quorum, void *userdata) {
+    struct strv none = {0};
+    ask_end(userdata, has_quorum ? addresses : &none);
+}
+
+static void on_answer(const struct value *result, const struct error *error, void *userdata) {
+    struct ask *a = userdata;
+    if (error || result->type != VALUE_SET || !result->set.n) {
+        ask_next(a);
+        return;
+    }
+    _cleanup_strv_ struct strv addresses = {0};
+    for (size_t i = 0; i < result->set.n; i++)
+        strv_add(&addresses, value_str(&result->set.items[i]));
+    ask_end(a, &addresses);
+}
+
+static bool can_be_asked(const struct pool *p, unsigned i) {
+    const struct identity_host *h = &p->identity.hosts[i];
+    return h->voter && !uuid_eq(&h->host, &p->identity.host) && pool_channel_is_connected(p->channel, &h->host);
+}
+
+static void ask_next(struct ask *a) {
+    struct pool *p = a->p;
+    while (a->next < p->identity.n_hosts) {
+        unsigned i = a->next++;
+        if (can_be_asked(p, i)) {
+            pool_channel_call(p->channel, &p->identity.hosts[i].host, "db_servers", value_map(), ASK_MS, on_answer, a);
+            return;
+        }
+    }
+    struct strv none = {0};
+    ask_end(a, &none);
+}
+
+void pool_voters_ask(struct pool *p, pool_cluster_fn *fn, void *userdata) {
+    struct ask *a = xnew0(struct ask);
+    *a = (struct ask){.p = p, .fn = fn, .userdata = userdata};
+    if (p->identity.database == IDENTITY_DB_VOTER)
+        dbserver_servers(p->dbserver, on_own_answer, a);
+    else
+        ask_next(a);
+}
+
+static void on_cluster(struct pool *p, const struct strv *addresses, void *userdata) {
+    p->cluster_known = addresses->n;
     if (!p->cluster_known)
         return;
     strv_done(&p->cluster);
@@ -121,14 +220,29 @@ static void on_servers(const struct strv *addresses, bool has_quorum, void *user
         decide(p);
 }
 
-/* A coordinator that has become a relay itself cannot ask its own server: it asks a voter. */
-static void on_asked(const struct value *result, const struct error *error, void *userdata) {
-    if (error || result->type != VALUE_SET)
-        return;
-    _cleanup_strv_ struct strv addresses = {0};
-    for (size_t i = 0; i < result->set.n; i++)
-        strv_add(&addresses, value_str(&result->set.items[i]));
-    on_servers(&addresses, addresses.n > 0, userdata);
+struct kick {
+    dbserver_done_fn *done;
+    void *userdata;
+};
+
+static void on_kick_answer(const struct value *result, const struct error *error, void *userdata) {
+    struct kick *k = userdata;
+    k->done(error, k->userdata);
+    free(k);
+}
+
+void pool_voters_kick(struct pool *p, const char *address, dbserver_done_fn *done, void *userdata) {
+    const struct uuid *by = &p->identity.host; /* without any other, the own server says why not */
+    for (unsigned i = 0; i < p->identity.n_hosts && p->identity.database != IDENTITY_DB_VOTER; i++)
+        if (can_be_asked(p, i) && !str_eq(p->identity.hosts[i].address, address)) {
+            by = &p->identity.hosts[i].host;
+            break;
+        }
+    struct kick *k = xnew0(struct kick);
+    *k = (struct kick){done, userdata};
+    struct value args = value_map();
+    value_map_add(&args, "address", value_string(address));
+    pool_channel_call(p->channel, by, "db_kick", args, KICK_MS, on_kick_answer, k);
 }
 
 /* ---- a vote that is no longer ours ---- */
@@ -174,15 +288,7 @@ void pool_voters_tick(struct pool *p) {
         ask_about_us(p);
     if (!pool_is_coordinator(p) || !p->db_started || p->going_down || dbserver_is_busy(p->dbserver))
         return;
-    if (p->identity.database == IDENTITY_DB_VOTER) {
-        dbserver_servers(p->dbserver, on_servers, p);
-        return;
-    }
-    for (unsigned i = 0; i < p->identity.n_hosts; i++)
-        if (p->identity.hosts[i].voter && pool_channel_is_connected(p->channel, &p->identity.hosts[i].host)) {
-            pool_channel_call(p->channel, &p->identity.hosts[i].host, "db_servers", value_map(), 5000, on_asked, p);
-            return;
-        }
+    pool_voters_ask(p, on_cluster, NULL);
 }
 
 /* ---- what a host is asked to do ---- */
@@ -275,8 +381,23 @@ static void serve_servers(const struct uuid *from, const struct value *args, str
     dbserver_servers(p->dbserver, on_servers_for_other, reply);
 }
 
+static void on_kicked_for_other(const struct error *error, void *userdata) {
+    if (error)
+        pool_reply_fail(userdata, error_dup(error));
+    else
+        pool_reply_return(userdata, value_bool(true));
+}
+
+static void serve_kick(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
+    struct pool *p = userdata;
+    const struct value *address = value_map_get(args, "address");
+    dbserver_kick(p->dbserver, address && address->type == VALUE_STRING ? value_str(address) : "", on_kicked_for_other,
+                  reply);
+}
+
 void pool_voters_init(struct pool *p) {
     pool_channel_serve(p->channel, "db_promote", serve_promote, p);
     pool_channel_serve(p->channel, "db_demote", serve_demote, p);
     pool_channel_serve(p->channel, "db_servers", serve_servers, p);
+    pool_channel_serve(p->channel, "db_kick", serve_kick, p);
 }
