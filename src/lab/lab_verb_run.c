@@ -87,10 +87,7 @@ static int xe_from_desk(const struct lab *lab, int argc, char **argv, struct err
     }
     const char **full = xcalloc((size_t)argc + 16, sizeof(*full));
     size_t n = 0;
-    /* What the desk remembers (certificates that hosts have shown) belongs to this lab. */
-    _cleanup_free_ char *home = strf("XDG_CONFIG_HOME=%s/desk", lab->dir);
-    full[n++] = "env";
-    full[n++] = home;
+    /* What the desk remembers (the keys that hosts have shown) is in its own home, and goes with the lab. */
     full[n++] = "xe";
     bool own = false;
     for (int i = 0; i < argc; i++)
