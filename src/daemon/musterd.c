@@ -128,6 +128,7 @@ static void free_parts(struct daemon *d) {
     loop_source_free(d->network_timer);
     loop_source_free(d->restart_timer);
     db_watch_free(d->own_watch);
+    db_sync_stop(d->db); /* whoever waits for a write is told now, while all parts are there */
     alerts_free(d->alerts);
     http_server_free(d->http);
     http_client_free(d->client);
@@ -137,7 +138,6 @@ static void free_parts(struct daemon *d) {
     pool_free(d->pool);
     api_free(d->api);
     faults_free(d->faults);
-    db_sync_stop(d->db);
     db_free(d->db);
     tls_context_unref(d->https);
     ovs_free(d->ovs);

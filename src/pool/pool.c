@@ -397,6 +397,7 @@ void pool_free(struct pool *p) {
     loop_source_free(p->state_timer);
     loop_source_free(p->voters_timer);
     loop_source_free(p->start_timer);
+    loop_source_free(p->leave_timer);
     http_client_free(p->client);
     pool_channel_free(p->channel);
     dbserver_free(p->dbserver);

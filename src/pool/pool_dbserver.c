@@ -193,6 +193,20 @@ static bool is_running(const struct dbserver *s) {
     return fs_read(comm, 64, &name) == 0 && str_starts(buf_str(&name), "ovsdb-server");
 }
 
+/* A server that only passes on to others: it has no file, and must not be taken for one that has. */
+static bool is_relay(const struct dbserver *s) {
+    _cleanup_buf_ struct buf text = BUF_INIT, line = BUF_INIT;
+    if (!is_running(s) || fs_read(s->pidfile, 64, &text) < 0)
+        return false;
+    _cleanup_free_ char *path = strf("/proc/%d/cmdline", (int)strtol(buf_str(&text), NULL, 10));
+    if (fs_read(path, MAX_OUTPUT, &line) < 0)
+        return false;
+    for (size_t at = 0; at < line.size; at += strlen((const char *)line.data + at) + 1)
+        if (str_starts((const char *)line.data + at, "relay:"))
+            return true;
+    return false;
+}
+
 static char *raft_address(const char *address) {
     return strf(strchr(address, ':') ? "ssl:[%s]:%d" : "ssl:%s:%d", address, DBSERVER_RAFT_PORT);
 }
@@ -282,7 +296,10 @@ void dbserver_create(struct dbserver *s, const char *address, dbserver_done_fn *
 void dbserver_start_voter(struct dbserver *s, dbserver_done_fn *done, void *userdata) {
     if (!begin(s, done, userdata))
         return;
-    if (!is_running(s))
+    bool other = is_relay(s);
+    if (other)
+        add_stop(s);
+    if (other || !is_running(s))
         add_start(s, s->file, /* serve_relays= */ true);
     go(s);
 }

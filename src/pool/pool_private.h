@@ -23,7 +23,7 @@ struct pool {
     struct http_client *client;
     struct sm sm;
     struct db_watch *watch;
-    struct loop_source *role_timer, *state_timer, *voters_timer, *start_timer;
+    struct loop_source *role_timer, *state_timer, *voters_timer, *start_timer, *leave_timer;
 
     bool network_pending, proven, limited;
     char *limit_text;

@@ -19,6 +19,7 @@
 #define DEMOTE_MS 30000
 #define WAIT_MS 60000 /* for a change of the voters that is under way */
 #define TELL_MS 5000
+#define LEAVE_RETRY_MS 100
 #define WRITE_DEADLINE_MS 15000
 
 struct removal {
@@ -205,18 +206,20 @@ static void set_aside(const char *path, long long now) {
 static void on_database_aside(const struct error *error, void *userdata) {
     struct pool *p = userdata;
     long long now = (long long)time(NULL);
+    if (error) { /* giving the vote up a moment ago may still be starting a relay: that ends first */
+        loop_timer_set(p->leave_timer, LEAVE_RETRY_MS);
+        return;
+    }
     _cleanup_free_ char *identity = strf("%s/host.json", p->state_dir),
                         *previous = strf("%s/host.prev.json", p->state_dir);
     set_aside(identity, now);
     set_aside(previous, now);
     set_aside(p->pki_dir, now);
-    p->going_down = true;
     p->config.callbacks->restart("ejected from its pool", p->config.userdata);
 }
 
-static void leave_now(void *userdata) {
+static void leave_now(struct loop_source *s, void *userdata) {
     struct pool *p = userdata;
-    log_notice("the pool has ejected this host; it becomes a pool of one");
     dbserver_set_aside(p->dbserver, "ejected", on_database_aside, p);
 }
 
@@ -230,7 +233,11 @@ static void serve_ejected(const struct uuid *from, const struct value *args, str
         return;
     }
     pool_reply_return(reply, value_bool(true));
-    loop_defer(p->config.loop, leave_now, p);
+    if (p->going_down)
+        return; /* told twice */
+    log_notice("the pool has ejected this host; it becomes a pool of one");
+    p->going_down = true;
+    p->leave_timer = loop_add_timer(p->config.loop, 0, leave_now, p);
 }
 
 void pool_remove_init(struct pool *p) {
