@@ -21,6 +21,7 @@
 #define CA_DAYS 3650
 #define HOST_DAYS 3650
 #define BACKDATE_S 86400
+#define MAX_BUNDLE 64 /* certificates of authorities in one text */
 #define GCM_IV_SIZE 12
 #define GCM_TAG_SIZE 16
 
@@ -103,7 +104,7 @@ struct pki_ca *pki_ca_new(const struct uuid *pool, unsigned generation, struct e
     char text[UUID_TEXT_SIZE];
     _cleanup_free_ char *name = strf("pool %.8s CA %u", uuid_text(pool, text), generation);
     if (!key || !x || !set_basics(x, CA_DAYS, name) || !X509_set_issuer_name(x, X509_get_subject_name(x)) ||
-        !X509_set_pubkey(x, key) || !add_extension(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") ||
+        !X509_set_pubkey(x, key) || !add_extension(x, x, NID_basic_constraints, "critical,CA:TRUE") ||
         !add_extension(x, x, NID_key_usage, "critical,keyCertSign,cRLSign") ||
         !add_extension(x, x, NID_subject_key_identifier, "hash") || !X509_sign(x, key, EVP_sha256())) {
         crypto_error(errp, "making the pool's certificate authority");
@@ -125,6 +126,59 @@ void pki_ca_free(struct pki_ca *ca) {
 
 char *pki_ca_certificate(const struct pki_ca *ca) {
     return x509_text(ca->certificate);
+}
+
+static void common_name(const X509 *x, char *ret, size_t size) {
+    if (X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, ret, (int)size) < 0)
+        ret[0] = 0;
+}
+
+unsigned pki_ca_generation(const struct pki_ca *ca) {
+    char name[64];
+    int64_t n;
+    common_name(ca->certificate, name, sizeof(name));
+    const char *last = strrchr(name, ' ');
+    return last && str_parse_int(last + 1, 1, INT32_MAX, &n) ? (unsigned)n : 0;
+}
+
+char *pki_ca_cross(const struct pki_ca *older, const struct pki_ca *younger, struct error **errp) {
+    _cleanup_x509_ X509 *x = X509_new();
+    char name[64];
+    common_name(younger->certificate, name, sizeof(name));
+    if (!x || !set_basics(x, CA_DAYS, name) || !X509_set_issuer_name(x, X509_get_subject_name(older->certificate)) ||
+        !X509_set_pubkey(x, younger->key) ||
+        !add_extension(x, older->certificate, NID_basic_constraints, "critical,CA:TRUE") ||
+        !add_extension(x, older->certificate, NID_key_usage, "critical,keyCertSign,cRLSign") ||
+        !add_extension(x, older->certificate, NID_subject_key_identifier, "hash") ||
+        !add_extension(x, older->certificate, NID_authority_key_identifier, "keyid") ||
+        !X509_sign(x, older->key, EVP_sha256())) {
+        crypto_error(errp, "vouching for a new certificate authority");
+        return NULL;
+    }
+    return x509_text(x);
+}
+
+bool pki_csr_matches(const char *csr_pem, const char *certificate) {
+    _cleanup_bio_ BIO *b = strlen(csr_pem) <= PKI_MAX_PEM ? BIO_new_mem_buf(csr_pem, -1) : NULL;
+    _cleanup_req_ X509_REQ *request = b ? PEM_read_bio_X509_REQ(b, NULL, NULL, NULL) : NULL;
+    _cleanup_x509_ X509 *x = x509_read(certificate);
+    EVP_PKEY *asked = request ? X509_REQ_get0_pubkey(request) : NULL, *known = x ? X509_get0_pubkey(x) : NULL;
+    bool same = asked && known && EVP_PKEY_eq(asked, known) == 1;
+    ERR_clear_error();
+    return same;
+}
+
+void pki_bundle_split(const char *bundle, struct strv *ret_roots, struct strv *ret_crosses) {
+    _cleanup_bio_ BIO *b = BIO_new_mem_buf(bundle, -1);
+    for (unsigned i = 0; b && i < MAX_BUNDLE; i++) {
+        _cleanup_x509_ X509 *x = PEM_read_bio_X509(b, NULL, NULL, NULL);
+        if (!x)
+            break;
+        _cleanup_free_ char *text = x509_text(x);
+        bool own = X509_NAME_cmp(X509_get_subject_name(x), X509_get_issuer_name(x)) == 0;
+        strv_add(own ? ret_roots : ret_crosses, text);
+    }
+    ERR_clear_error();
 }
 
 /* base64(iv, tag, ciphertext of the key's PEM) */
@@ -334,6 +388,9 @@ bool pki_certificate_info(const char *pem, struct pki_info *ret, struct error **
                             .not_after = asn1_seconds(X509_get0_notAfter(x))};
     for (unsigned i = 0; i < size && i < 32; i++)
         snprintf(info.fingerprint + 2 * i, 3, "%02x", digest[i]);
+    if (X509_pubkey_digest(x, EVP_sha256(), digest, &size))
+        for (unsigned i = 0; i < size && i < 32; i++)
+            snprintf(info.key_fingerprint + 2 * i, 3, "%02x", digest[i]);
     read_host_name(x, &info);
     *ret = info;
     return true;
@@ -345,7 +402,7 @@ bool pki_certificate_check(const char *certificate, const char *authorities, con
     _cleanup_bio_ BIO *b = BIO_new_mem_buf(authorities, -1);
     X509_STORE *store = X509_STORE_new();
     X509_STORE_CTX *context = X509_STORE_CTX_new();
-    for (unsigned i = 0; b && store && i < 16; i++) {
+    for (unsigned i = 0; b && store && i < MAX_BUNDLE; i++) {
         _cleanup_x509_ X509 *authority = PEM_read_bio_X509(b, NULL, NULL, NULL);
         if (!authority)
             break;

@@ -45,11 +45,23 @@ char *pki_csr(const char *key_path, const struct uuid *host,
               struct error **errp) _warn_unused_; /* PEM; the caller frees */
 bool pki_keyfile_ensure(const char *path, uint8_t ret[static PKI_KEYFILE_SIZE], struct error **errp) _warn_unused_;
 
+/* Counts from 1; it stands in the authority's name. 0 when it does not. */
+unsigned pki_ca_generation(const struct pki_ca *ca);
+/*
+ * The younger authority's name and key, vouched for by the older one: what a host that knows only the older one needs
+ * in order to trust a certificate of the younger. PEM; the caller frees.
+ */
+char *pki_ca_cross(const struct pki_ca *older, const struct pki_ca *younger, struct error **errp) _warn_unused_;
+/* The request is for the key of this certificate. */
+bool pki_csr_matches(const char *csr_pem, const char *certificate);
+/* The parts of a bundle, each as PEM, in their order: authorities that vouch for themselves, and cross certificates. */
+void pki_bundle_split(const char *bundle, struct strv *ret_roots, struct strv *ret_crosses);
+
 struct pki_info {
     int64_t not_before, not_after;
     bool has_host;
     struct uuid host; /* from the urn:uuid alternative name */
-    char fingerprint[PKI_FINGERPRINT_SIZE];
+    char fingerprint[PKI_FINGERPRINT_SIZE], key_fingerprint[PKI_FINGERPRINT_SIZE]; /* of the certificate, of its key */
 };
 /* Reads the first certificate of a PEM text. */
 bool pki_certificate_info(const char *pem, struct pki_info *ret, struct error **errp) _warn_unused_;

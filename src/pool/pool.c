@@ -159,7 +159,7 @@ static void on_row(struct db *d, enum db_event event, const struct row *r, void 
 }
 
 /* ---- the channel's news ---- */
-static bool admit(const struct uuid *host, const char *fingerprint, const struct value *hello, int64_t skew_ms,
+static bool admit(const struct uuid *host, const char *key_fingerprint, const struct value *hello, int64_t skew_ms,
                   struct value *facts, void *userdata, struct error **errp) {
     struct pool *p = userdata;
     const struct row *row = db_get(p->config.db, CLASS_host, host);
@@ -179,8 +179,9 @@ static bool admit(const struct uuid *host, const char *fingerprint, const struct
     struct pki_info info;
     if (!pki_certificate_info(row_str(row, FIELD_host_certificate), &info, errp))
         return false;
-    if (!str_eq(info.fingerprint, fingerprint)) {
-        error_setf(errp, ERR_HOST_UNKNOWN_TO_MASTER, "%s (its certificate is not the one that the pool gave it)",
+    /* By its key: the certificate may have been made anew while it was on its way. */
+    if (!str_eq(info.key_fingerprint, key_fingerprint)) {
+        error_setf(errp, ERR_HOST_UNKNOWN_TO_MASTER, "%s (its key is not the one that the pool knows)",
                    uuid_text(host, text));
         return false;
     }
@@ -189,6 +190,9 @@ static bool admit(const struct uuid *host, const char *fingerprint, const struct
         value_set_add(&voters, value_string(p->cluster.items[i]));
     value_map_put(facts, "voters", voters);
     value_map_put(facts, "voters_known", value_bool(p->cluster_known));
+    char newest[PKI_FINGERPRINT_SIZE];
+    pool_authority_newest(row_str(db_pool(p->config.db), FIELD_pool_ca_certificates), newest);
+    value_map_put(facts, "authority", value_string(newest));
     return true;
 }
 
@@ -216,6 +220,14 @@ static void welcomed(const struct uuid *coordinator, const struct value *facts, 
             "while this host was away, its vote in the pool database was given to another; it takes part as a relay");
         dbserver_set_aside(p->dbserver, "stale", on_aside, p);
     }
+    /* What this host knows of the authorities may be as old as its last visit. */
+    const char *authority = value_map_str(facts, "authority");
+    char newest[PKI_FINGERPRINT_SIZE] = "";
+    _cleanup_buf_ struct buf known_here = BUF_INIT;
+    if (fs_read(p->ca_path, PKI_MAX_PEM, &known_here) == 0)
+        pool_authority_newest(buf_str(&known_here), newest);
+    p->sign_wanted = authority && authority[0] && !str_eq(authority, newest);
+    pool_authority_tick(p);
     p->config.callbacks->state(p->config.userdata);
     loop_timer_set(p->state_timer, 0);
 }
@@ -333,6 +345,7 @@ static void on_voters(struct loop_source *s, void *userdata) {
     loop_timer_set(p->voters_timer, VOTERS_MS);
     pool_remove_tick(p);
     pool_voters_tick(p);
+    pool_authority_tick(p);
 }
 
 /* ---- life ---- */
@@ -365,6 +378,7 @@ struct pool *pool_new(const struct pool_config *config, struct error **errp) {
     p->cert_path = strf("%s/host.pem", p->pki_dir);
     p->chain_path = strf("%s/chain.pem", p->pki_dir);
     p->ca_path = strf("%s/ca.pem", p->pki_dir);
+    p->all_path = strf("%s/ca-all.pem", p->pki_dir);
     p->sealed_path = strf("%s/ca.sealed", p->pki_dir);
     p->sealkey_path = strf("%s/seal.key", p->pki_dir);
     _cleanup_free_ char *db_dir = strf("%s/db", config->state_dir);
@@ -404,9 +418,9 @@ void pool_free(struct pool *p) {
     pool_remove_done(p);
     sm_done(&p->sm);
     strv_done(&p->cluster);
-    char *texts[] = {p->state_dir,   p->run_dir,    p->schema_path, p->pki_dir,     p->key_path,
-                     p->cert_path,   p->chain_path, p->ca_path,     p->sealed_path, p->sealkey_path,
-                     p->certificate, p->limit_text, p->refused};
+    char *texts[] = {p->state_dir,    p->run_dir,     p->schema_path, p->pki_dir,  p->key_path,
+                     p->cert_path,    p->chain_path,  p->ca_path,     p->all_path, p->sealed_path,
+                     p->sealkey_path, p->certificate, p->limit_text,  p->refused};
     for (unsigned i = 0; i < ARRAY_SIZE(texts); i++)
         free(texts[i]);
     free(p);
@@ -428,15 +442,16 @@ void pool_start(struct pool *p, const struct rows_host *facts) {
     struct pool_channel_config channel = {.loop = p->config.loop,
                                           .db = p->config.db,
                                           .self = p->identity.host,
-                                          .cert_path = p->cert_path,
+                                          .cert_path = p->chain_path,
                                           .key_path = p->key_path,
-                                          .ca_path = p->ca_path,
+                                          .ca_path = p->all_path,
                                           .callbacks = &channel_callbacks,
                                           .userdata = p};
     p->channel = pool_channel_new(&channel);
     pool_voters_init(p);
     pool_remove_init(p);
     pool_lead_init(p);
+    pool_authority_init(p);
     loop_timer_set(p->voters_timer, VOTERS_MS);
     p->config.callbacks->certificates(p->config.userdata);
     pool_begin(p);

@@ -166,7 +166,7 @@ static void hello_received(struct peer *p, const struct value *m) {
         refuse(p, e);
         return;
     }
-    if (!c->config.callbacks->admit(&host, channel_get_peer(p->channel)->tls.fingerprint, hello_facts, skew, &facts,
+    if (!c->config.callbacks->admit(&host, channel_get_peer(p->channel)->tls.key_fingerprint, hello_facts, skew, &facts,
                                     c->config.userdata, &e)) {
         refuse(p, e);
         return;

@@ -20,12 +20,27 @@ static bool write_text(const char *path, const char *text, unsigned mode, struct
     return r >= 0;
 }
 
-bool pool_write_certificates(struct pool *p, const char *certificate, const char *authorities, struct error **errp) {
-    _cleanup_free_ char *chain = strf("%s%s", certificate, authorities);
+/* What a server shows: cross certificates before authorities, since a peer takes the first issuer that fits. */
+static char *make_chain(const char *certificate, const char *authorities) {
+    _cleanup_strv_ struct strv roots = {0}, crosses = {0};
+    _cleanup_buf_ struct buf chain = BUF_INIT;
+    pki_bundle_split(authorities, &roots, &crosses);
+    buf_add_str(&chain, certificate);
+    for (size_t i = 0; i < crosses.n; i++)
+        buf_add_str(&chain, crosses.items[i]);
+    for (size_t i = 0; i < roots.n; i++)
+        buf_add_str(&chain, roots.items[i]);
+    return xstrdup(buf_str(&chain));
+}
+
+bool pool_write_certificates(struct pool *p, const char *certificate, const char *authorities, const char *retired,
+                             struct error **errp) {
+    _cleanup_free_ char *chain = make_chain(certificate, authorities), *all = strf("%s%s", authorities, retired);
     if (!pki_certificate_check(certificate, authorities, p->key_path, errp))
         return false;
-    if (!write_text(p->ca_path, authorities, 0644, errp) || !write_text(p->chain_path, chain, 0644, errp) ||
-        !write_text(p->cert_path, certificate, 0644, errp))
+    /* The widest trust first: a start in between finds a certificate that it can check. */
+    if (!write_text(p->all_path, all, 0644, errp) || !write_text(p->cert_path, certificate, 0644, errp) ||
+        !write_text(p->chain_path, chain, 0644, errp) || !write_text(p->ca_path, authorities, 0644, errp))
         return false;
     free(p->certificate);
     p->certificate = xstrdup(certificate);
@@ -45,7 +60,23 @@ struct pki_ca *pool_open_ca(struct pool *p, struct error **errp) {
     }
     if (!pki_keyfile_ensure(p->sealkey_path, keyfile, errp))
         return NULL;
-    /* The newest authority comes first in the bundle. */
+    /*
+     * The newest authority comes first in the bundle. Its key may still lie beside the older one, when the power went
+     * between the commit of a new authority and this.
+     */
+    _cleanup_free_ char *next = strf("%s.next", p->sealed_path);
+    _cleanup_buf_ struct buf younger = BUF_INIT;
+    struct error *ignored = NULL;
+    struct pki_ca *ca = fs_read(next, PKI_MAX_PEM, &younger) == 0
+                            ? pki_ca_unseal(buf_str(&authorities), buf_str(&younger), keyfile, &ignored)
+                            : NULL;
+    error_free(ignored);
+    if (ca) {
+        r = fs_rename(next, p->sealed_path);
+        if (r < 0)
+            log_warn("'%s' could not be renamed: %s", next, strerror(-r));
+        return ca;
+    }
     return pki_ca_unseal(buf_str(&authorities), buf_str(&sealed), keyfile, errp);
 }
 
@@ -63,7 +94,7 @@ static bool make_authority(struct pool *p, struct error **errp) {
     strv_add(&addresses, p->facts.address);
     _cleanup_free_ char *certificate = pki_ca_sign(ca, csr, &p->identity.host, &addresses, errp);
     return certificate && write_text(p->sealed_path, sealed, 0600, errp) &&
-           pool_write_certificates(p, certificate, authority, errp);
+           pool_write_certificates(p, certificate, authority, "", errp);
 }
 
 bool pool_certificates_load(struct pool *p, struct error **errp) {
@@ -89,7 +120,7 @@ bool pool_certificates_load(struct pool *p, struct error **errp) {
     _cleanup_buf_ struct buf certificate = BUF_INIT, authorities = BUF_INIT;
     r = fs_read(p->cert_path, PKI_MAX_PEM, &certificate);
     if (r == 0)
-        r = fs_read(p->ca_path, PKI_MAX_PEM, &authorities);
+        r = fs_read(p->all_path, PKI_MAX_PEM, &authorities);
     if (r < 0) {
         error_errno(errp, r, "reading this host's certificate in '%s'", p->pki_dir);
         return false;

@@ -2,9 +2,11 @@
 #include "pool/pool_dbserver.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/fs.h"
@@ -408,6 +410,21 @@ void dbserver_dissolve(struct dbserver *s, const char *address, dbserver_done_fn
     add_start(s, s->file, /* serve_relays= */ true);
     add_wait(s, "connected", 15, /* may_fail= */ false);
     go(s);
+}
+
+static void on_cut(const struct child_result *r, void *userdata) {
+    if (r->exit_code != 0)
+        log_warn("the pool database server's clients could not be cut off: %s", buf_str(&r->err));
+}
+
+void dbserver_reload(struct dbserver *s, bool cut) {
+    /* It reads key and certificate only when both files are younger, and looks at the key first: so the key is last. */
+    if (utimensat(AT_FDCWD, s->key, NULL, 0) < 0)
+        log_warn("'%s' could not be touched: %s", s->key, strerror(errno));
+    if (!cut || !is_running(s))
+        return;
+    const char *argv[] = {"ovs-appctl", "-T", "5", "-t", s->control, "ovsdb-server/reconnect", NULL};
+    child_run(s->loop, argv, NULL, 7000, MAX_OUTPUT, on_cut, s);
 }
 
 struct set_aside {

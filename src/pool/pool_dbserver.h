@@ -44,6 +44,11 @@ void dbserver_leave(struct dbserver *s, unsigned timeout_s, dbserver_done_fn *do
 void dbserver_stop(struct dbserver *s, dbserver_done_fn *done, void *userdata);
 /* Removes another server, by its address, from the cluster. */
 void dbserver_kick(struct dbserver *s, const char *address, dbserver_done_fn *done, void *userdata);
+/*
+ * Key, certificate or authorities on disk are others: the server reads them again. `cut`: its clients connect anew, so
+ * that whoever is trusted no longer loses what it had open.
+ */
+void dbserver_reload(struct dbserver *s, bool cut);
 /* Emergency: makes a new one-server cluster at `address` out of what this voter has; no quorum needed. */
 void dbserver_dissolve(struct dbserver *s, const char *address, dbserver_done_fn *done, void *userdata);
 /* Sets the file aside (renamed, never deleted); nothing runs afterwards. `why` becomes part of its new name. */

@@ -73,7 +73,7 @@ static void on_stopped(const struct error *error, void *userdata) {
     }
     /* Identity last: until it is written, this host is still the pool of one that it was. */
     fs_unlink(p->sealed_path);
-    if (e || !pool_write_certificates(p, certificate, authorities, &e) || !identity_save(p->state_dir, &id, &e)) {
+    if (e || !pool_write_certificates(p, certificate, authorities, "", &e) || !identity_save(p->state_dir, &id, &e)) {
         join_end(j, e);
         return;
     }

@@ -11,7 +11,7 @@
 struct pool {
     struct pool_config config;
     char *state_dir, *run_dir, *schema_path, *pki_dir;
-    char *key_path, *cert_path, *chain_path, *ca_path, *sealed_path, *sealkey_path;
+    char *key_path, *cert_path, *chain_path, *ca_path, *all_path, *sealed_path, *sealkey_path;
     struct identity identity;
     bool started;    /* pool_start has begun */
     bool db_started; /* the database server runs (as far as we know) */
@@ -24,6 +24,11 @@ struct pool {
     struct sm sm;
     struct db_watch *watch;
     struct loop_source *role_timer, *state_timer, *voters_timer, *start_timer, *leave_timer;
+
+    bool sign_wanted;       /* the coordinator has a younger authority than this host */
+    bool sign_asked;        /* a certificate is being asked for, or its arrival confirmed */
+    bool authority_writing; /* coordinator: the bundle is being written */
+    uint64_t sign_after_ms; /* not before */
 
     bool network_pending, proven, limited;
     char *limit_text;
@@ -51,9 +56,24 @@ struct strv pool_voter_addresses(const struct pool *p, bool without_self);
 bool pool_certificates_load(struct pool *p, struct error **errp) _warn_unused_;
 void pool_begin(struct pool *p);
 void pool_insert_first(struct pool *p);
-bool pool_write_certificates(struct pool *p, const char *certificate, const char *authorities,
+/* `retired`: taken by the pool channel only. In an order that leaves a host that its pool knows, wherever it is cut. */
+bool pool_write_certificates(struct pool *p, const char *certificate, const char *authorities, const char *retired,
                              struct error **errp) _warn_unused_;
 struct pki_ca *pool_open_ca(struct pool *p, struct error **errp) _warn_unused_;
+
+/*
+ * pool_authority.c: an eject begins a new generation of the authority. Each host gets a certificate for the key it has,
+ * installs it, says so; when all hosts that are alive have, the database and the API forget the old authority, and when
+ * all have, the channel does. Who was away comes back over the channel: the new authority is vouched for by the old.
+ */
+struct authority_change;
+/* Adds a new authority to the transaction; NULL with a warning in the log when this host cannot make one. */
+struct authority_change *pool_authority_begin(struct pool *p, struct db_txn *t);
+void pool_authority_end(struct authority_change *c, bool committed); /* accepts NULL; frees */
+void pool_authority_init(struct pool *p);
+void pool_authority_tick(struct pool *p);
+/* The fingerprint of the newest authority in a bundle; "" when there is none. */
+void pool_authority_newest(const char *bundle, char ret[static PKI_FINGERPRINT_SIZE]);
 
 /* pool_voters.c */
 void pool_voters_init(struct pool *p);

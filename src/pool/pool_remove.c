@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A host leaves the pool: out of the database cluster, its rows gone in one transaction, then it is told, forgets the
- * pool and starts anew as a pool of one. Who votes is asked of the cluster at that moment, and nobody else changes the
+ * pool and starts anew as a pool of one. What it holds opens nothing any more: the pool's authority begins a new
+ * generation in the same transaction. Who votes is asked of the cluster at that moment, and nobody else changes the
  * voters meanwhile: rows that go before the vote does would leave a vote that nobody casts. When the vote that goes may
  * be the last one, the coordinator takes one first. What it still holds opens nothing: its certificate is in no row any
  * more.
@@ -29,6 +30,7 @@ struct removal {
     bool forget;
     char *address;
     struct strv voters;
+    struct authority_change *authority; /* what the host holds shall open nothing any more */
     uint64_t since_ms;
     pool_done_fn *done;
     void *userdata;
@@ -57,6 +59,7 @@ static void on_told(const struct value *result, const struct error *error, void 
 
 static void on_rows_gone(struct error *error, void *userdata) {
     struct removal *r = userdata;
+    pool_authority_end(TAKE(r->authority), /* committed= */ !error);
     if (error || r->forget) {
         if (!error)
             pool_channel_drop(r->p->channel, &r->host, "the host was forgotten");
@@ -70,6 +73,7 @@ static void remove_rows(struct removal *r) {
     struct db_txn *t = db_txn_new(r->p->config.db, "a host leaves the pool");
     db_txn_fence(t);
     rows_eject(r->p->config.db, t, &r->host);
+    r->authority = pool_authority_begin(r->p, t);
     db_txn_commit(t, WRITE_DEADLINE_MS, on_rows_gone, r);
 }
 

@@ -11,17 +11,6 @@
 #define DEFAULT_CONNECT_TIMEOUT_MS 10000
 #define DEFAULT_MAX_RESPONSE (64u * 1024 * 1024)
 
-/* SHA-256 of the public key, as hex; empty when there is none. */
-static void key_fingerprint(X509 *x, char ret[static TLS_FINGERPRINT_SIZE]) {
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    ret[0] = 0;
-    if (!X509_pubkey_digest(x, EVP_sha256(), digest, &size))
-        return;
-    for (unsigned i = 0; i < size && i < (TLS_FINGERPRINT_SIZE - 1) / 2; i++)
-        snprintf(ret + 2 * i, 3, "%02x", digest[i]);
-}
-
 /* Whether the server shows an authority with the expected fingerprint that has signed its certificate. */
 static bool signed_by_pinned(X509_STORE_CTX *store, X509 *leaf, const char *pin) {
     STACK_OF(X509) *chain = X509_STORE_CTX_get0_untrusted(store);
@@ -41,7 +30,7 @@ static int on_verify(X509_STORE_CTX *store, void *arg) {
     X509 *leaf = X509_STORE_CTX_get0_cert(store);
     bool known = leaf && tls_fingerprint_x509(leaf, t->response.peer_fingerprint);
     if (leaf)
-        key_fingerprint(leaf, t->response.peer_key_fingerprint);
+        tls_key_fingerprint_x509(leaf, t->response.peer_key_fingerprint);
     int ok;
     if (t->verify == TLS_VERIFY_CA) {
         ok = X509_verify_cert(store);

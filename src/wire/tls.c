@@ -65,6 +65,17 @@ bool tls_fingerprint_x509(X509 *x, char ret[static TLS_FINGERPRINT_SIZE]) {
     return true;
 }
 
+/* SHA-256 of the public key, as hex; empty when there is none. */
+void tls_key_fingerprint_x509(X509 *x, char ret[static TLS_FINGERPRINT_SIZE]) {
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    ret[0] = 0;
+    if (!X509_pubkey_digest(x, EVP_sha256(), digest, &size))
+        return;
+    for (unsigned i = 0; i < size && i < (TLS_FINGERPRINT_SIZE - 1) / 2; i++)
+        snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+}
+
 bool tls_fingerprint_parse(const char *text, char ret[static TLS_FINGERPRINT_SIZE]) {
     char out[TLS_FINGERPRINT_SIZE];
     size_t n = 0;
@@ -284,6 +295,7 @@ void tls_peer_fill(SSL *ssl, struct tls_peer *ret) {
     if (!x)
         return;
     ret->has_certificate = tls_fingerprint_x509(x, ret->fingerprint);
+    tls_key_fingerprint_x509(x, ret->key_fingerprint);
     ret->verified = ret->has_certificate && SSL_get_verify_result(ssl) == X509_V_OK;
     const X509_NAME *subject = X509_get_subject_name(x);
     int i = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);

@@ -57,9 +57,10 @@ bool tls_context_reload_if_changed(struct tls_context *t, struct error **errp) _
 /* What is known of the other end after the handshake. */
 struct tls_peer {
     bool has_certificate;
-    bool verified;                          /* it chains to ca_path (or matches the pin) */
-    char fingerprint[TLS_FINGERPRINT_SIZE]; /* "" without a certificate */
-    char common_name[128];                  /* of the subject; "" when absent, longer than fits, or with a NUL inside */
+    bool verified;                              /* it chains to ca_path (or matches the pin) */
+    char fingerprint[TLS_FINGERPRINT_SIZE];     /* "" without a certificate */
+    char key_fingerprint[TLS_FINGERPRINT_SIZE]; /* of its public key, which outlives certificates; "" likewise */
+    char common_name[128]; /* of the subject; "" when absent, longer than fits, or with a NUL inside */
 };
 
 /* Fingerprint of a PEM certificate (the first of the text or file). */
@@ -74,3 +75,4 @@ bool tls_fingerprint_parse(const char *text, char ret[static TLS_FINGERPRINT_SIZ
 SSL_CTX *tls_context_ssl(struct tls_context *t);
 enum tls_role tls_context_role(const struct tls_context *t);
 bool tls_fingerprint_x509(X509 *x, char ret[static TLS_FINGERPRINT_SIZE]);
+void tls_key_fingerprint_x509(X509 *x, char ret[static TLS_FINGERPRINT_SIZE]); /* of the public key; "" without */

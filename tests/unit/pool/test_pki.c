@@ -82,10 +82,57 @@ static void test_life_of_a_certificate(void **state) {
     fs_unlink(keyfile_path);
 }
 
+/* A host that knows only the older authority trusts the younger one's certificate when it is shown the cross. */
+static void test_generations(void **state) {
+    struct error *e = NULL;
+    struct uuid pool = uuid_random(), host = uuid_random();
+    struct pki_ca *one = pki_ca_new(&pool, 1, &e), *two = pki_ca_new(&pool, 2, &e);
+    assert_int_equal(pki_ca_generation(one), 1);
+    assert_int_equal(pki_ca_generation(two), 2);
+    _cleanup_free_ char *key = path_of("host.key"), *other_key = path_of("other.key"),
+                        *cross = pki_ca_cross(one, two, &e), *first = pki_ca_certificate(one),
+                        *second = pki_ca_certificate(two);
+    assert_non_null(cross);
+    assert_true(pki_key_ensure(key, &e));
+    assert_true(pki_key_ensure(other_key, &e));
+    _cleanup_free_ char *csr = pki_csr(key, &host, &e), *other_csr = pki_csr(other_key, &host, &e);
+    struct strv addresses = {0}, roots = {0}, crosses = {0};
+    strv_add(&addresses, "10.9.0.11");
+    _cleanup_free_ char *old = pki_ca_sign(one, csr, &host, &addresses, &e),
+                        *young = pki_ca_sign(two, csr, &host, &addresses, &e),
+                        *bundle = strf("%s%s%s", second, first, cross);
+    assert_false(pki_certificate_check(young, first, key, &e));
+    error_free(TAKE(e));
+    assert_true(pki_certificate_check(young, second, key, &e));
+    assert_true(pki_certificate_check(old, bundle, key, &e));
+    assert_false(pki_certificate_check(old, second, key, &e));
+    error_free(TAKE(e));
+    assert_true(pki_csr_matches(csr, old));
+    assert_false(pki_csr_matches(other_csr, old));
+    assert_false(pki_csr_matches("no request", old));
+    struct pki_info a, b;
+    assert_true(pki_certificate_info(old, &a, &e) && pki_certificate_info(young, &b, &e));
+    assert_string_equal(a.key_fingerprint, b.key_fingerprint);
+    assert_string_not_equal(a.fingerprint, b.fingerprint);
+    pki_bundle_split(bundle, &roots, &crosses);
+    assert_int_equal(roots.n, 2);
+    assert_int_equal(crosses.n, 1);
+    assert_string_equal(roots.items[0], second);
+    assert_string_equal(crosses.items[0], cross);
+    strv_done(&addresses);
+    strv_done(&roots);
+    strv_done(&crosses);
+    pki_ca_free(one);
+    pki_ca_free(two);
+    fs_unlink(key);
+    fs_unlink(other_key);
+}
+
 int main(void) {
     if (!mkdtemp(folder))
         return 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_life_of_a_certificate)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_life_of_a_certificate),
+                                       cmocka_unit_test(test_generations)};
     int r = cmocka_run_group_tests(tests, NULL, NULL);
     rmdir(folder);
     return r;
