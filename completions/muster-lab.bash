@@ -64,6 +64,10 @@ _muster_lab() {
     legs-mtu:*) words='--nics --at-boot --every-boot' ;;
     ping-report:*) words='--max-lost' ;;
     esac
+    case $cur:$verb in
+    -*:exec | -*:xe | -*:hook) [ ${#args[@]} -gt 0 ] || words+=' --dir --help' ;;
+    -*) words+=' --dir --help' ;;
+    esac
     COMPREPLY=($(compgen -W "$words" -- "$cur"))
 }
 complete -F _muster_lab muster-lab

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "lab/lab_args.h"
 #include "lab/lab_init.h"
 #include "lab/lab_monitor.h"
 #include "lab/lab_verbs.h"
@@ -38,10 +39,9 @@ static void print_help(FILE *to) {
             "A pool of hosts, or several, on this machine: hosts in namespaces, two switches, faults on demand.\n\n");
     for (unsigned i = 0; i < lab_n_verbs; i++)
         fprintf(to, "  %-14s %s\n", lab_verbs[i].name, lab_verbs[i].summary);
-    fprintf(to,
-            "\n--dir DIR is the lab's folder (default: MUSTER_LAB_DIR from the environment, or ./" LAB_DEFAULT_DIR
-            "); it may also follow the verb.\nmuster-lab VERB --help says more about a verb; muster-lab(8) says more "
-            "about all of it.\n");
+    fprintf(to, "\n--dir DIR is the lab's folder (default: MUSTER_LAB_DIR from the environment, or ./" LAB_DEFAULT_DIR
+                "); it may also stand among\nthe arguments of a verb. muster-lab VERB --help says more about a verb; "
+                "muster-lab(8) says more about all of it.\n");
 }
 
 static int print_verb_help(const struct verb *v) {
@@ -49,19 +49,6 @@ static int print_verb_help(const struct verb *v) {
     if (v->help)
         printf("\n%s\n", v->help);
     return 0;
-}
-
-/* Takes "--dir DIR" out of argv wherever it stands before the verb or directly behind it. */
-static int take_dir(int argc, char **argv, int at, const char **dir) {
-    while (at < argc && (str_eq(argv[at], "--dir") || str_starts(argv[at], "--dir="))) {
-        int n = argv[at][5] == '=' ? 1 : 2;
-        if (at + n > argc)
-            return -1;
-        *dir = n == 1 ? argv[at] + 6 : argv[at + 1];
-        memmove(&argv[at], &argv[at + n], (size_t)(argc - at - n + 1) * sizeof(argv[0]));
-        argc -= n;
-    }
-    return argc;
 }
 
 static void catch_signals(void) {
@@ -79,7 +66,7 @@ int main(int argc, char **argv) {
         return monitor_main(argv[2], argv[3]);
     const char *from_env = getenv("MUSTER_LAB_DIR");
     struct verb_context c = {.dir = str_empty(from_env) ? LAB_DEFAULT_DIR : from_env, .program = argv[0]};
-    argc = take_dir(argc, argv, 1, &c.dir);
+    argc = lab_args_take_dir(argc, argv, 1, /* leading_only= */ true, &c.dir);
     if (argc < 0 || argc < 2) {
         print_help(stderr);
         return 2;
@@ -96,10 +83,10 @@ int main(int argc, char **argv) {
         fprintf(stderr, "muster-lab: there is no verb '%s'; muster-lab --help lists them.\n", argv[1]);
         return 2;
     }
-    argc = take_dir(argc, argv, 2, &c.dir);
+    argc = lab_args_take_dir(argc, argv, 2, v->ends_in_command, &c.dir);
     if (argc < 0 || str_empty(c.dir))
         return verb_misuse(v->name, "--dir needs a folder.");
-    if (argc > 2 && str_eq(argv[2], "--help"))
+    if (lab_args_ask_help(argc - 2, argv + 2, v->ends_in_command))
         return print_verb_help(v);
     catch_signals();
     return v->run(&c, argc - 2, argv + 2);

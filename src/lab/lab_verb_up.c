@@ -16,6 +16,8 @@
 #include "lab/lab_switch.h"
 
 #define UP_TIMEOUT_MS 240000
+#define TEXT_OF_(x) #x
+#define TEXT_OF(x) TEXT_OF_(x)
 
 struct up_options {
     const char *topology;
@@ -88,7 +90,8 @@ static bool check_tools(struct error **errp) {
     return false;
 }
 
-static bool parse_options(struct up_options *o, int argc, char **argv) {
+/* NULL, or what is wrong. */
+static const char *parse_options(struct up_options *o, int argc, char **argv) {
     static const struct option options[] = {{"topology", required_argument, NULL, 't'},
                                             {"hosts", required_argument, NULL, 'n'},
                                             {"nics", required_argument, NULL, 'i'},
@@ -110,12 +113,12 @@ static bool parse_options(struct up_options *o, int argc, char **argv) {
             break;
         case 'n':
             if (!str_parse_int(optarg, 1, TOPO_MAX_HOSTS, &number))
-                return false;
+                return "--hosts is a number from 1 to " TEXT_OF(TOPO_MAX_HOSTS) ".";
             o->n_hosts = (unsigned)number;
             break;
         case 'i':
             if (!str_parse_int(optarg, 1, TOPO_MAX_NICS, &number))
-                return false;
+                return "--nics is a number from 1 to " TEXT_OF(TOPO_MAX_NICS) ".";
             o->n_nics = (unsigned)number;
             break;
         case 'b':
@@ -129,7 +132,7 @@ static bool parse_options(struct up_options *o, int argc, char **argv) {
             break;
         case 'M':
             if (!str_parse_int(optarg, 576, 9198, &number))
-                return false;
+                return "--mtu is a number from 576 to 9198.";
             o->mtu = (unsigned)number;
             break;
         case 'D':
@@ -142,10 +145,10 @@ static bool parse_options(struct up_options *o, int argc, char **argv) {
             o->replace = true;
             break;
         default:
-            return false;
+            return "Wrong options.";
         }
     }
-    return optind == argc;
+    return optind == argc ? NULL : "Only options may follow.";
 }
 
 /* Switches first: a host's NIC needs its carrier, and LLDP, when netboot looks at it. */
@@ -211,8 +214,9 @@ int verb_up(const struct verb_context *c, int argc, char **argv) {
     _cleanup_error_ struct error *err = NULL;
     struct up_options o = {0};
     struct topology topo;
-    if (!parse_options(&o, argc + 1, argv - 1))
-        return verb_misuse("up", "Wrong options.");
+    const char *problem = parse_options(&o, argc + 1, argv - 1);
+    if (problem)
+        return verb_misuse("up", problem);
     if (!check_tools(&err) || !load_topology(&o, &topo, &err))
         return verb_fail(err);
     if (o.replace && lab_exists(c->dir) && !lab_remove(c->dir, &err))

@@ -24,10 +24,11 @@ const struct verb lab_verbs[] = {
      "Works after anything was killed, and when there is no lab.", verb_down},
     {"status", "", "Show every node: power, PID 1, address, what its daemon says", NULL, verb_status},
     {"exec", "HOST [--] COMMAND...", "Run a command in a host, on a switch or at the desk; ends with its exit code",
-     NULL, verb_exec},
+     NULL, verb_exec, .ends_in_command = true},
     {"shell", "HOST", "A shell in a host", NULL, verb_shell},
     {"xe", "HOST|-- ARGUMENTS...", "Run xe on a host, or with -- at the desk over the network",
-     "At the desk the first host that is on is asked, as root; give -s, -u, -pw to ask another.", verb_xe},
+     "At the desk the first host that is on is asked, as root; give -s, -u, -pw to ask another.", verb_xe,
+     .ends_in_command = true},
     {"logs", "HOST [SERVICE] | --all", "What happened to a node and what its services logged",
      "Services: musterd, muster-netboot, ovsdb-server, ovs-vswitchd, lldpd, hooks. Without one, the first two are "
      "shown.",
@@ -67,7 +68,7 @@ const struct verb lab_verbs[] = {
      "before-netboot, after-netboot: the switch's database is up, the switch is not; before-musterd: all but musterd "
      "is up.\n"
      "The host must be on. A hook survives reboots and power cuts; with --once it runs at the next start only.",
-     verb_hook},
+     verb_hook, .ends_in_command = true},
     {"legs-mtu", "HOST SIZE|clear [--nics eth0,eth1] [--at-boot|--every-boot]",
      "Set the MTU of legs behind the daemon's back, under a port that keeps its own", NULL, verb_legs_mtu},
     {"ping-start", "FROM TO [--interval-ms 10] [--size 56] [--seconds 600]",

@@ -18,6 +18,7 @@ struct verb {
     const char *summary; /* one line */
     const char *help;    /* more, or NULL */
     int (*run)(const struct verb_context *c, int argc, char **argv);
+    bool ends_in_command; /* what follows the first words is somebody else's: no option of ours is looked for in it */
 };
 
 extern const struct verb lab_verbs[];
