@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+no=00000000-0000-0000-0000-000000000000
+t() {
+    echo "\$ $*"
+    timeout 30 "$@" </dev/null 2>&1
+    echo "[$?]"
+}
+t xe hots-list
+t xe host-list stray
+t xe host-list params=bogus
+t xe host-list bogus=1
+t xe host-list uuid=$no
+t xe host-list --minimal params=name-label
+t xe host-list name-label=h1 params=name-label,enabled
+t xe host-list --nonsense
+t xe pif-list host-name-label=h1 device=eth0 params=device,VLAN
+t xe host-param-get
+t xe host-param-get uuid=$no
+t xe host-param-get uuid=$no param-name=name-label
+t xe host-param-set uuid=$no name-label=x
+t xe bond-create
+t xe bond-create network-uuid=$no
+t xe vlan-create
+t xe network-create
+t xe pool-join
+t xe pool-eject
+t xe pif-reconfigure-ip uuid=$no mode=static
+t xe event-wait class=bogus
+t xe -s
+t xe -p
+t xe -p zero host-list
+t xe help bond-creat
+t xe help bond-create
