@@ -93,7 +93,7 @@ static int by_name(const void *a, const void *b) {
 }
 
 static void help_all(struct buf *out) {
-    const struct command *sorted[256] = {NULL}, *c;
+    const struct command *sorted[256] = {0}, *c;
     unsigned n = 0;
     buf_add_str(out, USAGE "\nOf each class, the commands");
     for (unsigned i = 0; i < n_generic_verbs; i++)

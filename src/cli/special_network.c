@@ -223,7 +223,7 @@ static bool path_list(struct xe *x, struct error **errp) {
         layout_table(&out, head, N_PATH_COLUMNS, cells.items, n_rows);
     } else {
         for (unsigned i = 0; i < n_rows; i++) {
-            char *const *row = cells.items + (size_t)i * N_PATH_COLUMNS;
+            char **row = cells.items + (size_t)i * N_PATH_COLUMNS;
             bool is_tagged = !str_eq(row[PATH_VLAN], "-");
             _cleanup_free_ char *text =
                 strf("%s/%s>%s/%s%s%s=%s/%s", row[PATH_HOST], row[PATH_LEG], row[PATH_PEER], row[PATH_PEER_LEG],

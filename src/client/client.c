@@ -155,7 +155,8 @@ static void explain(struct client *c, struct error **errp) {
     if (!c->server && error_is(*errp, ERR_WIRE_CONNECT) && !client_was_interrupted(c)) {
         error_free(TAKE(*errp));
         error_set(errp, ERR_WIRE_CONNECT, c->unix_path,
-                  geteuid() == 0 ? "nothing answers on this host's own socket: musterd does not run here"
+                  geteuid() == 0 ? "nothing answers on this host's own socket: musterd does not run here; "
+                                   "name another host with -s, -u and -pw"
                                  : "this host's own socket is for root; another way in is -s with its name",
                   NULL);
         return;

@@ -201,9 +201,8 @@ static void welcome_received(struct peer *p, const struct value *m) {
     c->backoff_ms = 0;
     set_trouble(c, "");
     loop_source_free(TAKE(p->hello_timer));
-    /* It has just brought the answer, so it is there; the callback below may drop it. */
-    // cppcheck-suppress ctunullpointer
-    channel_set_authenticated(p->channel);
+    struct channel *channel = p->channel; /* what brought this; the callback may end it */
+    channel_set_authenticated(channel);
     c->config.callbacks->welcomed(&host, facts, value_as_int(wall) - loop_wall_ms(c->config.loop), c->config.userdata);
     if (p->channel) {
         beat_received(p);
