@@ -107,6 +107,22 @@ static void test_idle(void **state) {
     assert_int_equal(sessions_count(fx->api->sessions), 0);
 }
 
+/* A session's age is the loop's own: the wall clock jumps by a year, both ways, and nobody is logged out or let in. */
+static void test_wall_clock_jumps(void **state) {
+    struct fx *fx = *state;
+    static const int64_t jumps[] = {INT64_C(31536000000), INT64_C(-31536000000), 0};
+    for (unsigned i = 0; i < ARRAY_SIZE(jumps); i++) {
+        loop_set_wall_offset_ms(fx->loop, jumps[i]);
+        fx_call(fx, "pool.get_all", "[$S]");
+        loop_sim_advance(fx->sim, 120000); /* the sweep has looked */
+        fx_call(fx, "pool.get_all", "[$S]");
+        assert_int_equal(sessions_count(fx->api->sessions), 1);
+    }
+    loop_set_wall_offset_ms(fx->loop, INT64_C(-31536000000));
+    loop_sim_advance(fx->sim, SESSION_IDLE_MS + 61000);
+    assert_true(str_starts(fx_fail(fx, "pool.get_all", "[$S]"), "SESSION_INVALID"));
+}
+
 static void count_closed(struct session *s, void *userdata) {
     ++*(int *)userdata;
 }
@@ -178,6 +194,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_throttled, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fields, setup, teardown),
         cmocka_unit_test_setup_teardown(test_idle, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_wall_clock_jumps, setup, teardown),
         cmocka_unit_test(test_cap),
         cmocka_unit_test_setup_teardown(test_roles, setup, teardown),
         cmocka_unit_test_setup_teardown(test_local_only, setup, teardown),
