@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/str.h"
 #include "daemon/daemon.h"
 #include "gen_handlers.h"
 #include "wire/http_client.h"
@@ -17,6 +19,7 @@
 #define N_WORKERS 4
 #define SWITCH_TIMEOUT_MS 5000
 #define RESTART_MS 250
+#define WALL_OFFSET_MAX_MS INT64_C(3153600000000) /* a hundred years */
 
 static bool is_live(const struct uuid *host, void *userdata) {
     struct daemon *d = userdata;
@@ -145,8 +148,33 @@ static void free_parts(struct daemon *d) {
     loop_free(d->loop);
 }
 
+/*
+ * Fault injection: the file wall-offset-ms in the run folder, read at start and at SIGUSR2, moves this daemon's wall
+ * clock, for a wall clock is not private to a namespace. The folder is root's and empty after a boot.
+ */
+static void take_wall_offset(struct daemon *d) {
+    _cleanup_free_ char *path = strf("%s/wall-offset-ms", d->options.run_dir);
+    _cleanup_buf_ struct buf text = BUF_INIT;
+    int64_t offset_ms = 0;
+    if (fs_read(path, 32, &text) < 0) {
+        loop_set_wall_offset_ms(d->loop, 0);
+        return;
+    }
+    if (!str_parse_int(buf_str(&text), -WALL_OFFSET_MAX_MS, WALL_OFFSET_MAX_MS, &offset_ms)) {
+        log_warn("'%s' holds no number of milliseconds; the wall clock stays as it is", path);
+        return;
+    }
+    loop_set_wall_offset_ms(d->loop, offset_ms);
+    log_warn("the wall clock is moved by %lld ms, as '%s' asks", (long long)offset_ms, path);
+}
+
+static void on_wall_offset(struct loop_source *s, int signo, void *userdata) {
+    take_wall_offset(userdata);
+}
+
 static void prepare_process(void) {
     signal(SIGPIPE, SIG_IGN);
+    prctl(PR_SET_NAME, "musterd"); /* a daemon that started anew came from /proc/self/exe and would be called 'exe' */
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none); /* keys and passwords pass through this memory */
     /* Heartbeats must not wait behind a busy guest. Without the right to it, the daemon runs as it is. */
@@ -166,9 +194,10 @@ int main(int argc, char **argv) {
         return 1;
     }
     d.loop = loop_new();
-    struct loop_source *signals[] = {loop_add_signal(d.loop, SIGTERM, on_signal, &d),
-                                     loop_add_signal(d.loop, SIGINT, on_signal, &d),
-                                     loop_add_signal(d.loop, SIGPWR, on_signal, &d)};
+    struct loop_source *signals[] = {
+        loop_add_signal(d.loop, SIGTERM, on_signal, &d), loop_add_signal(d.loop, SIGINT, on_signal, &d),
+        loop_add_signal(d.loop, SIGPWR, on_signal, &d), loop_add_signal(d.loop, SIGUSR2, on_wall_offset, &d)};
+    take_wall_offset(&d);
     d.restart_timer = loop_add_timer(d.loop, LOOP_NEVER, on_restart_timer, &d);
     d.worker = worker_new(d.loop, N_WORKERS);
     d.db = db_new(d.loop);
