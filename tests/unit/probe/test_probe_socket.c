@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The prober's socket on a port of an in-kernel bridge, in a network namespace of its own. The bridge takes each frame
- * off its port, as a kernel datapath does: a socket bound to the probe's ethertype there sees nothing, ours must. Skipped
- * without the right to make namespaces.
+ * off its port, as a kernel datapath does: a socket bound to the probe's ethertype there sees nothing, ours must.
+ * Skipped without the right to make namespaces.
  */
 #include "base/str.h"
 #include "loop/child.h"
