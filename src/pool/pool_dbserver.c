@@ -31,6 +31,7 @@ struct step {
 };
 
 struct dbserver {
+    bool failed; /* seen failed, and not yet started anew */
     struct loop *loop;
     char *dir, *file, *socket, *control, *pidfile, *schema, *log, *key, *cert, *ca;
     bool busy;
@@ -482,8 +483,35 @@ struct status_query {
     void *userdata;
 };
 
+static void on_mended(const struct error *e, void *userdata) {
+    struct dbserver *s = userdata;
+    s->failed = e != NULL;
+    if (e) {
+        _cleanup_error_ struct error *copy = error_dup(e);
+        log_warn("the pool database server could not be started anew: %s; trying again", error_text(copy));
+    }
+}
+
+/*
+ * A server that could not write its log (a full disk) gives up for good, "Status: failed", though it goes on answering.
+ * Started anew it reads its file and takes part again; while there is no room that fails, and is tried at the next
+ * look.
+ */
+static void mend(struct dbserver *s) {
+    if (dbserver_is_busy(s) || !dbserver_has_file(s) || is_relay(s) || !begin(s, on_mended, s))
+        return;
+    if (!s->failed)
+        log_warn("the pool database server has failed, as on a full disk; it is started anew");
+    s->failed = true;
+    add_stop(s);
+    add_start(s, s->file, /* serve_relays= */ true);
+    go(s);
+}
+
 static void on_status(const struct child_result *r, void *userdata) {
     struct status_query *q = userdata;
+    if (q->s->failed || (r->exit_code == 0 && strstr(buf_str(&r->out), "\nStatus: failed\n")))
+        mend(q->s);
     _cleanup_strv_ struct strv addresses = {0}, ids = {0};
     bool quorum = false;
     if (r->exit_code == 0 && !dbserver_parse_status(buf_str(&r->out), &addresses, &ids, &quorum))

@@ -282,11 +282,17 @@ static void ask_about_us(struct pool *p) {
     }
 }
 
+static void on_own_look(const struct strv *addresses, bool has_quorum, void *userdata) {}
+
 void pool_voters_tick(struct pool *p) {
     if (p->db_started && !p->going_down && p->identity.database == IDENTITY_DB_VOTER && p->identity.n_hosts > 1 &&
         !db_get_status(p->config.db).has_quorum && !dbserver_is_busy(p->dbserver))
         ask_about_us(p);
-    if (!pool_is_coordinator(p) || !p->db_started || p->going_down || dbserver_is_busy(p->dbserver))
+    if (!p->db_started || p->going_down || dbserver_is_busy(p->dbserver))
+        return;
+    if (p->identity.database == IDENTITY_DB_VOTER) /* a server that has failed is started anew by the look itself */
+        dbserver_servers(p->dbserver, on_own_look, NULL);
+    if (!pool_is_coordinator(p))
         return;
     pool_voters_ask(p, on_cluster, NULL);
 }
