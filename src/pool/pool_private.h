@@ -40,6 +40,7 @@ struct pool {
     bool voters_busy;
     struct strv cluster; /* addresses of the cluster's servers, at the last look */
     bool cluster_known;
+    unsigned n_ticks;
     uint64_t stray_since_ms;                    /* a server in the cluster that belongs to no host; 0: none */
     struct removal *removals;                   /* wait until no voter is being changed; owned */
     uint64_t dead_since_ms[IDENTITY_MAX_HOSTS]; /* by position of the host in the identity */

@@ -13,6 +13,7 @@
 #define STRAY_MS 10000 /* a server of no host: rows may still be on their way */
 #define ASK_MS 5000
 #define KICK_MS 20000
+#define OWN_LOOK_TICKS 5
 
 struct change {
     struct pool *p;
@@ -290,11 +291,11 @@ void pool_voters_tick(struct pool *p) {
         ask_about_us(p);
     if (!p->db_started || p->going_down || dbserver_is_busy(p->dbserver))
         return;
-    if (p->identity.database == IDENTITY_DB_VOTER) /* a server that has failed is started anew by the look itself */
+    /* A server that has failed is started anew by the look itself; a member looks for that alone, so less often. */
+    if (pool_is_coordinator(p))
+        pool_voters_ask(p, on_cluster, NULL);
+    else if (p->identity.database == IDENTITY_DB_VOTER && ++p->n_ticks % OWN_LOOK_TICKS == 0)
         dbserver_servers(p->dbserver, on_own_look, NULL);
-    if (!pool_is_coordinator(p))
-        return;
-    pool_voters_ask(p, on_cluster, NULL);
 }
 
 /* ---- what a host is asked to do ---- */
