@@ -31,7 +31,7 @@ struct step {
 };
 
 struct dbserver {
-    bool failed; /* seen failed, and not yet started anew */
+    bool failed; /* seen failed, and not yet seen whole again */
     struct loop *loop;
     char *dir, *file, *socket, *control, *pidfile, *schema, *log, *key, *cert, *ca;
     bool busy;
@@ -79,11 +79,16 @@ void dbserver_free(struct dbserver *s) {
     free(s);
 }
 
+static bool is_running(const struct dbserver *s);
+
 const char *dbserver_socket(const struct dbserver *s) {
     return s->socket;
 }
 bool dbserver_has_file(const struct dbserver *s) {
     return fs_exists(s->file);
+}
+bool dbserver_is_running(const struct dbserver *s) {
+    return is_running(s);
 }
 bool dbserver_is_busy(const struct dbserver *s) {
     return s->busy;
@@ -484,8 +489,6 @@ struct status_query {
 };
 
 static void on_mended(const struct error *e, void *userdata) {
-    struct dbserver *s = userdata;
-    s->failed = e != NULL;
     if (e) {
         _cleanup_error_ struct error *copy = error_dup(e);
         log_warn("the pool database server could not be started anew: %s; trying again", error_text(copy));
@@ -493,10 +496,15 @@ static void on_mended(const struct error *e, void *userdata) {
 }
 
 /*
- * A server that could not write its log (a full disk) gives up for good, "Status: failed", though it goes on answering.
- * Started anew it reads its file and takes part again; while there is no room that fails, and is tried at the next
- * look.
+ * A server that could not write its log (a full disk) gives up for good, though it goes on answering: "Status: failed",
+ * or, when it failed while it started, that it knows no such cluster. Started anew it reads its file and takes part
+ * again; while there is no room that fails, and is tried at the next look.
  */
+static bool has_given_up(const struct child_result *r) {
+    return r->exit_code == 0 ? strstr(buf_str(&r->out), "\nStatus: failed\n") != NULL
+                             : strstr(buf_str(&r->err), "unknown cluster") != NULL;
+}
+
 static void mend(struct dbserver *s) {
     if (dbserver_is_busy(s) || !dbserver_has_file(s) || is_relay(s) || !begin(s, on_mended, s))
         return;
@@ -510,8 +518,10 @@ static void mend(struct dbserver *s) {
 
 static void on_status(const struct child_result *r, void *userdata) {
     struct status_query *q = userdata;
-    if (q->s->failed || (r->exit_code == 0 && strstr(buf_str(&r->out), "\nStatus: failed\n")))
+    if (has_given_up(r))
         mend(q->s);
+    else if (r->exit_code == 0)
+        q->s->failed = false;
     _cleanup_strv_ struct strv addresses = {0}, ids = {0};
     bool quorum = false;
     if (r->exit_code == 0 && !dbserver_parse_status(buf_str(&r->out), &addresses, &ids, &quorum))

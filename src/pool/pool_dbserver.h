@@ -27,6 +27,7 @@ struct dbserver *dbserver_new(const struct dbserver_config *config);
 void dbserver_free(struct dbserver *s); /* the process goes on */
 const char *dbserver_socket(const struct dbserver *s);
 bool dbserver_has_file(const struct dbserver *s);
+bool dbserver_is_running(const struct dbserver *s); /* the process is there */
 bool dbserver_is_busy(const struct dbserver *s);
 
 /* Makes the file of a one-server cluster at this address; an existing file is kept. */

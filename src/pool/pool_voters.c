@@ -291,6 +291,11 @@ void pool_voters_tick(struct pool *p) {
         ask_about_us(p);
     if (!p->db_started || p->going_down || dbserver_is_busy(p->dbserver))
         return;
+    if (!dbserver_is_running(p->dbserver)) {
+        log_warn("the pool database server of this host has ended; it is started again");
+        pool_begin(p);
+        return;
+    }
     /* A server that has failed is started anew by the look itself; a member looks for that alone, so less often. */
     if (pool_is_coordinator(p))
         pool_voters_ask(p, on_cluster, NULL);
