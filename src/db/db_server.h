@@ -36,6 +36,7 @@ struct db_server *db_server_new(const struct db_server_config *config);
 void db_server_free(struct db_server *s); /* the process goes on; an operation under way ends without its function */
 const char *db_server_socket(const struct db_server *s);
 bool db_server_has_file(const struct db_server *s);
+bool db_server_is_running(const struct db_server *s); /* the process is there */
 bool db_server_is_busy(const struct db_server *s);
 
 /* Makes the file of a one-server cluster at this address; an existing file is kept. */
@@ -80,6 +81,12 @@ void db_server_convert(struct db_server *s, db_server_done_fn *done, void *userd
 /* Ends the server and sets the file aside. `why` becomes part of its new name. */
 void db_server_set_aside(struct db_server *s, const char *why, db_server_done_fn *done, void *userdata);
 
+/*
+ * Key, certificate or authorities on disk are others: the server reads them again. `cut`: its clients connect anew, so
+ * that whoever is trusted no longer loses what it had open.
+ */
+void db_server_reload(struct db_server *s, bool cut);
+
 /* ---- the state of the cluster, as this server knows it ---- */
 #define DB_SERVER_PEERS_MAX 16
 struct db_server_peer {
@@ -91,14 +98,18 @@ struct db_server_status {
     char role[16];    /* leader, follower, candidate */
     char cluster[40]; /* cluster id, whole */
     uint64_t term;
-    bool is_member; /* not joining, leaving, or removed */
+    bool is_member;  /* not joining, leaving, or removed */
+    bool has_failed; /* it could not write its log */
     bool has_leader;
     size_t n_peers; /* with itself */
     struct db_server_peer peers[DB_SERVER_PEERS_MAX];
 };
 /* The text of cluster/status. False when it is not one. */
 bool db_server_parse_status(const char *text, struct db_server_status *ret) _warn_unused_;
-/* status NULL: no answer, or not a voter. Not an operation: works beside one. */
+/*
+ * status NULL: no answer, or not a voter. Not an operation: works beside one. A server that is seen to have failed is
+ * started anew, as an operation of its own.
+ */
 typedef void db_server_status_fn(const struct db_server_status *status /* borrowed */, void *userdata);
 void db_server_get_status(struct db_server *s, db_server_status_fn *fn, void *userdata);
 /* The addresses of the cluster's servers; empty without an answer. */

@@ -45,6 +45,8 @@ struct db_server {
     char *server_text; /* what a failed start said */
 
     struct status_query *queries;
+    struct unixctl *cut_call;
+    bool has_failed; /* seen failed, and not yet seen whole again */
 };
 
 /* ---- db_server.c: the machinery ---- */
@@ -57,9 +59,20 @@ void server_fail(struct db_server *s, const char *fmt, ...) _printf_(2, 3);
 void server_wait(struct db_server *s, uint64_t ms, loop_timer_fn *fn); /* one timer per step */
 
 /* ---- db_server_steps.c ---- */
-step_fn step_create, step_place, step_set_aside, step_stop, step_start_voter, step_start_relay, step_join_file,
-    step_wait_connected, step_leave, step_wait_removed, step_to_standalone, step_check_solo, step_from_standalone,
-    step_needs_conversion, step_undo_join, step_swap_addresses;
+step_fn step_create, step_place, step_set_aside, step_join_file, step_wait_connected, step_leave, step_wait_removed,
+    step_to_standalone, step_check_solo, step_from_standalone, step_needs_conversion, step_undo_join,
+    step_swap_addresses;
+/* Renames the file; its new name in *ret_name (the caller frees). Negative errno. */
+int server_set_aside(struct db_server *s, const char *why, char **ret_name);
+
+/* ---- db_server_process.c ---- */
+step_fn step_stop, step_start_voter, step_start_relay;
+/* Runs a tool of this step; `then` is called when it has ended. */
+void server_run(struct db_server *s, uint64_t timeout_ms, void (*then)(struct db_server *, const struct child_result *),
+                const char *const argv[]);
+char *server_said(const struct db_server *s, const struct child_result *r); /* in one line; the caller frees */
+void server_tool_failed(struct db_server *s, const char *what, const struct child_result *r);
+void server_mend(struct db_server *s); /* when nothing else is under way */
 /* -1: nothing runs. Otherwise its pid; *ret_relay says what it is. */
 int server_pid(const struct db_server *s, bool *ret_relay);
 char *server_address(const struct db_server *s, const char *address, int port);

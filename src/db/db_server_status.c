@@ -2,6 +2,7 @@
 /* What a server tells about its cluster (cluster/status), and what needs to know it: kick, and refusing to leave. */
 #include <stdio.h>
 
+#include "base/str.h"
 #include "db/db_internal.h"
 #include "db/db_server_private.h"
 
@@ -63,6 +64,7 @@ bool db_server_parse_status(const char *text, struct db_server_status *ret) {
         return false;
     st.term = (uint64_t)number;
     st.is_member = str_eq(status, "cluster member");
+    st.has_failed = str_eq(status, "failed");
     st.has_leader = !str_starts(leader, "unknown");
     if (line_of(text, "Cluster ID: ", cluster, sizeof(cluster)) && strchr(cluster, '(')) {
         char *id = strchr(cluster, '(') + 1;
@@ -112,6 +114,11 @@ static void on_query(const char *text, struct error *error, void *userdata) {
     query_remove(q);
     struct db_server_status st;
     bool known = text && db_server_parse_status(text, &st);
+    /* One that failed while it started knows no such cluster. */
+    if (known ? st.has_failed : error && strstr(str_or_empty(error_param(error, 0)), "unknown cluster"))
+        server_mend(q->server);
+    else if (known)
+        q->server->has_failed = false;
     if (q->fn) {
         q->fn(known ? &st : NULL, q->userdata);
     } else {

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The steps of operations on the database server: files, tools, the process. */
-#include <errno.h>
-#include <signal.h>
-#include <stdarg.h>
+/* The steps of operations on the database server: files, waiting for the cluster, the schema. */
 #include <stdio.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
 
 #include "base/fs.h"
@@ -12,211 +8,9 @@
 #include "db/db_server_private.h"
 #include "ovsdb/ovsdb_value.h"
 
-#define MAX_OUTPUT ((size_t)1 << 20)
 #define MAX_ARGS 40
 /* How many set-aside files of each kind are kept, the newest; damaged ones are kept all. */
 #define KEEP_ASIDE 3
-#define EXIT_MS 5000
-#define KILL_MS 3000
-
-/* ---- tools ---- */
-
-static void on_tool_done(const struct child_result *r, void *userdata) {
-    struct db_server *s = userdata;
-    s->child = NULL;
-    s->on_tool(s, r);
-}
-
-/* What a tool said, in one line. */
-static char *said(const struct db_server *s, const struct child_result *r) {
-    if (r->timed_out)
-        return xstrdup("it did not end in time");
-    if (r->start_error)
-        return strf("it cannot be started: %s", strerror(r->start_error));
-    char *text = xstrdup(r->err.size > 0 ? buf_str(&r->err) : buf_str(&r->out));
-    for (size_t n = strlen(text); n > 0 && text[n - 1] == '\n'; n--)
-        text[n - 1] = '\0';
-    for (char *c = text; *c; c++) {
-        if (*c == '\n')
-            *c = ' ';
-    }
-    return text;
-}
-
-static void tool_failed(struct db_server *s, const char *what, const struct child_result *r) {
-    _cleanup_free_ char *text = said(s, r);
-    server_fail(s, "%s: %s", what, text);
-}
-
-static void run_argv(struct db_server *s, uint64_t timeout_ms,
-                     void (*then)(struct db_server *, const struct child_result *), const char *const argv[]) {
-    s->on_tool = then;
-    s->child = child_run(s->loop, argv, NULL, timeout_ms, MAX_OUTPUT, on_tool_done, s);
-}
-
-/* ---- addresses ---- */
-
-char *server_address(const struct db_server *s, const char *address, int port) {
-    return strf(strchr(address, ':') ? "%s:[%s]:%d" : "%s:%s:%d", s->scheme, address, port);
-}
-
-/* ---- the process ---- */
-
-int server_pid(const struct db_server *s, bool *ret_relay) {
-    _cleanup_buf_ struct buf text = BUF_INIT, command = BUF_INIT;
-    int64_t pid;
-    if (fs_read(s->pidfile, 64, &text) < 0)
-        return -1;
-    while (text.size > 0 && text.data[text.size - 1] == '\n')
-        text.data[--text.size] = '\0';
-    if (!str_parse_int(buf_str(&text), 2, INT32_MAX, &pid))
-        return -1;
-    _cleanup_free_ char *path = strf("/proc/%d/cmdline", (int)pid);
-    if (fs_read(path, 1 << 16, &command) < 0 || command.size < 2)
-        return -1;
-    /* Ours is the one with our control socket; the pid may have gone to somebody else. */
-    _cleanup_free_ char *control = strf("--unixctl=%s", s->control);
-    bool ours = false;
-    const char *last = command.data;
-    for (const char *a = command.data; a < command.data + command.size; a += strlen(a) + 1) {
-        ours = ours || str_eq(a, control);
-        last = a;
-    }
-    if (!ours)
-        return -1;
-    *ret_relay = str_starts(last, "relay:");
-    return (int)pid;
-}
-
-static void on_exited(struct loop_source *src, int fd, unsigned events, void *userdata) {
-    struct db_server *s = userdata;
-    unlink(s->pidfile);
-    server_next(s);
-}
-
-static void on_not_killed(struct loop_source *t, void *userdata) {
-    server_fail(userdata, "the database server does not end, not even when killed");
-}
-
-static void on_not_exited(struct loop_source *t, void *userdata) {
-    struct db_server *s = userdata;
-    unixctl_cancel(TAKE(s->call));
-    (void)pidfd_send_signal(s->exit_fd, SIGKILL, NULL, 0);
-    server_wait(s, KILL_MS, on_not_killed);
-}
-
-static void on_exit_called(const char *text, struct error *error, void *userdata) {
-    struct db_server *s = userdata;
-    s->call = NULL; /* the pidfd tells the end, the timer the lack of it */
-}
-
-void step_stop(struct db_server *s) {
-    bool relay;
-    int pid = server_pid(s, &relay);
-    s->exit_fd = pid > 0 ? pidfd_open(pid, 0) : -1;
-    if (s->exit_fd < 0) {
-        server_next(s);
-        return;
-    }
-    s->exit_source = loop_add_fd(s->loop, s->exit_fd, LOOP_READ, on_exited, s);
-    s->call = unixctl_call(s->loop, s->control, "exit", NULL, CONTROL_TIMEOUT_MS, on_exit_called, s);
-    server_wait(s, EXIT_MS, on_not_exited);
-}
-
-static bool is_damage(const char *text) {
-    static const char *const signs[] = {"syntax error", "unexpected file format", "SHA-1",    "parse error",
-                                        "bad magic",    "ovsdb error: ",          "truncated"};
-    static const char *const others[] = {"No space", "Permission", "Input/output", "No such file", "lock", "memory"};
-    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
-        if (strstr(text, others[i]))
-            return false;
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(signs); i++) {
-        if (strstr(text, signs[i]))
-            return true;
-    }
-    return false;
-}
-
-static int set_aside(struct db_server *s, const char *why, char **ret_name);
-
-/* The server did not start. Is it the file? */
-static void on_checked(struct db_server *s, const struct child_result *r) {
-    _cleanup_free_ char *text = said(s, r), *name = NULL;
-    bool damaged = !r->timed_out && r->start_error == 0 && r->exit_code != 0 && is_damage(text);
-    if (!damaged)
-        server_fail(s, "the database server does not start: %s", s->server_text);
-    else if (set_aside(s, "corrupt", &name) < 0)
-        server_fail(s, "the file of the pool database is damaged: %s", text);
-    else
-        server_fail(s, "the file of the pool database is damaged and is kept as '%s': %s", name, text);
-}
-
-static void on_server_started(struct db_server *s, const struct child_result *r) {
-    if (r->exit_code == 0) {
-        server_next(s);
-        return;
-    }
-    free(s->server_text);
-    s->server_text = said(s, r);
-    run_argv(s, s->step_timeout_ms, on_checked, (const char *const[]){"ovsdb-tool", "check-cluster", s->file, NULL});
-}
-
-static void on_relay_started(struct db_server *s, const struct child_result *r) {
-    if (r->exit_code == 0)
-        server_next(s);
-    else
-        tool_failed(s, "the database relay does not start", r);
-}
-
-static void start(struct db_server *s, const char *what, bool serve_relays,
-                  void (*then)(struct db_server *, const struct child_result *)) {
-    struct strv v = {0};
-    strv_add(&v, "ovsdb-server");
-    strv_add(&v, "--detach");
-    strv_add(&v, "--no-chdir");
-    strv_add(&v, "-vconsole:off");
-    strv_add(&v, "-vsyslog:off");
-    strv_add(&v, "-vfile:info");
-    strv_take(&v, strf("--pidfile=%s", s->pidfile));
-    strv_take(&v, strf("--log-file=%s", s->log));
-    strv_take(&v, strf("--unixctl=%s", s->control));
-    strv_take(&v, strf("--remote=punix:%s", s->socket));
-    if (serve_relays)
-        strv_take(&v, strf("--remote=p%s:%d:%s", s->scheme, s->client_port, s->listen_address));
-    if (str_eq(s->scheme, "ssl")) {
-        strv_take(&v, strf("--private-key=%s", s->key));
-        strv_take(&v, strf("--certificate=%s", s->cert));
-        strv_take(&v, strf("--ca-cert=%s", s->ca));
-    }
-    strv_add(&v, what);
-    const char *argv[MAX_ARGS] = {NULL};
-    for (size_t i = 0; i < v.n && i < MAX_ARGS - 1; i++)
-        argv[i] = v.items[i];
-    /* Sockets of one that was killed would be taken for its own. */
-    unlink(s->control);
-    unlink(s->socket);
-    run_argv(s, s->step_timeout_ms, then, argv);
-    strv_done(&v);
-}
-
-void step_start_voter(struct db_server *s) {
-    bool relay;
-    if (server_pid(s, &relay) > 0 && !relay)
-        server_next(s); /* found again */
-    else
-        start(s, s->file, /* serve_relays= */ true, on_server_started);
-}
-
-void step_start_relay(struct db_server *s) {
-    _cleanup_buf_ struct buf what = BUF_INIT;
-    buf_add_str(&what, "relay:" DB_NAME ":");
-    for (size_t i = 0; i < s->voters.n; i++) {
-        _cleanup_free_ char *a = server_address(s, s->voters.items[i], s->client_port);
-        buf_addf(&what, "%s%s", i > 0 ? "," : "", a);
-    }
-    start(s, buf_str(&what), /* serve_relays= */ false, on_relay_started);
-}
 
 /* ---- files ---- */
 
@@ -224,14 +18,14 @@ static void on_file_made(struct db_server *s, const struct child_result *r) {
     if (r->exit_code == 0)
         server_next(s);
     else
-        tool_failed(s, "the file of the pool database cannot be made", r);
+        server_tool_failed(s, "the file of the pool database cannot be made", r);
 }
 
 void step_create(struct db_server *s) {
     _cleanup_free_ char *address = server_address(s, s->address, s->raft_port);
     (void)fs_unlink(s->fresh);
-    run_argv(s, s->step_timeout_ms, on_file_made,
-             (const char *const[]){"ovsdb-tool", "create-cluster", s->fresh, s->schema, address, NULL});
+    server_run(s, s->step_timeout_ms, on_file_made,
+               (const char *const[]){"ovsdb-tool", "create-cluster", s->fresh, s->schema, address, NULL});
 }
 
 void step_join_file(struct db_server *s) {
@@ -247,7 +41,7 @@ void step_join_file(struct db_server *s) {
     for (size_t i = 0; i < v.n && i < MAX_ARGS - 1; i++)
         argv[i] = v.items[i];
     (void)fs_unlink(s->fresh);
-    run_argv(s, s->step_timeout_ms, on_file_made, argv);
+    server_run(s, s->step_timeout_ms, on_file_made, argv);
     strv_done(&v);
 }
 
@@ -282,7 +76,7 @@ static char *aside_name(const struct db_server *s, const char *why) {
     return oldest;
 }
 
-static int set_aside(struct db_server *s, const char *why, char **ret_name) {
+int server_set_aside(struct db_server *s, const char *why, char **ret_name) {
     char *name = aside_name(s, why);
     int r = fs_rename(s->file, name);
     if (r < 0)
@@ -294,7 +88,7 @@ static int set_aside(struct db_server *s, const char *why, char **ret_name) {
 
 void step_set_aside(struct db_server *s) {
     _cleanup_free_ char *name = NULL;
-    int r = fs_exists(s->file) ? set_aside(s, s->why, &name) : 0;
+    int r = fs_exists(s->file) ? server_set_aside(s, s->why, &name) : 0;
     if (r < 0)
         server_fail(s, "the file of the pool database cannot be set aside: %s", strerror(-r));
     else
@@ -303,8 +97,8 @@ void step_set_aside(struct db_server *s) {
 
 void step_to_standalone(struct db_server *s) {
     (void)fs_unlink(s->standalone);
-    run_argv(s, s->step_timeout_ms, on_file_made,
-             (const char *const[]){"ovsdb-tool", "cluster-to-standalone", s->standalone, s->file, NULL});
+    server_run(s, s->step_timeout_ms, on_file_made,
+               (const char *const[]){"ovsdb-tool", "cluster-to-standalone", s->standalone, s->file, NULL});
 }
 
 static void on_solo(struct db_server *s, const struct child_result *r) {
@@ -324,7 +118,8 @@ static void on_solo(struct db_server *s, const struct child_result *r) {
 void step_check_solo(struct db_server *s) {
     const char *query =
         "[\"" DB_NAME "\",{\"op\":\"select\",\"table\":\"pool\",\"where\":[],\"columns\":[\"solo_host\"]}]";
-    run_argv(s, s->step_timeout_ms, on_solo, (const char *const[]){"ovsdb-tool", "query", s->standalone, query, NULL});
+    server_run(s, s->step_timeout_ms, on_solo,
+               (const char *const[]){"ovsdb-tool", "query", s->standalone, query, NULL});
 }
 
 static void on_converted(struct db_server *s, const struct child_result *r) {
@@ -336,8 +131,8 @@ static void on_converted(struct db_server *s, const struct child_result *r) {
 void step_from_standalone(struct db_server *s) {
     _cleanup_free_ char *address = server_address(s, s->address, s->raft_port);
     (void)fs_unlink(s->fresh);
-    run_argv(s, s->step_timeout_ms, on_converted,
-             (const char *const[]){"ovsdb-tool", "create-cluster", s->fresh, s->standalone, address, NULL});
+    server_run(s, s->step_timeout_ms, on_converted,
+               (const char *const[]){"ovsdb-tool", "create-cluster", s->fresh, s->standalone, address, NULL});
 }
 
 void step_swap_addresses(struct db_server *s) {
@@ -353,13 +148,13 @@ static void on_waited(struct db_server *s, const struct child_result *r) {
     if (r->exit_code == 0)
         server_next(s);
     else
-        tool_failed(s, "the cluster of the pool database did not get there in time", r);
+        server_tool_failed(s, "the cluster of the pool database did not get there in time", r);
 }
 
 static void wait_for(struct db_server *s, const char *state, unsigned seconds) {
     _cleanup_free_ char *limit = strf("%u", seconds), *remote = strf("unix:%s", s->socket);
-    run_argv(s, seconds * UINT64_C(1000) + 2000, on_waited,
-             (const char *const[]){"ovsdb-client", "-t", limit, "wait", remote, DB_NAME, state, NULL});
+    server_run(s, seconds * UINT64_C(1000) + 2000, on_waited,
+               (const char *const[]){"ovsdb-client", "-t", limit, "wait", remote, DB_NAME, state, NULL});
 }
 
 void step_wait_connected(struct db_server *s) {
@@ -418,13 +213,13 @@ static void on_schema_converted(struct db_server *s, const struct child_result *
     if (r->exit_code == 0)
         server_next(s);
     else
-        tool_failed(s, "the pool database cannot be converted to this version's schema", r);
+        server_tool_failed(s, "the pool database cannot be converted to this version's schema", r);
 }
 
 static void on_version(struct db_server *s, const struct child_result *r) {
     int64_t theirs[3], ours[3];
     if (r->exit_code != 0 || !parse_version(buf_str(&r->out), theirs) || !parse_version(model_schema_version, ours)) {
-        tool_failed(s, "the schema of the pool database cannot be read", r);
+        server_tool_failed(s, "the schema of the pool database cannot be read", r);
         return;
     }
     int compared = 0;
@@ -437,13 +232,13 @@ static void on_version(struct db_server *s, const struct child_result *r) {
                     (long long)theirs[0], (long long)theirs[1], (long long)theirs[2], model_schema_version);
     } else {
         _cleanup_free_ char *remote = strf("unix:%s", s->socket);
-        run_argv(s, s->step_timeout_ms, on_schema_converted,
-                 (const char *const[]){"ovsdb-client", "convert", remote, s->schema, NULL});
+        server_run(s, s->step_timeout_ms, on_schema_converted,
+                   (const char *const[]){"ovsdb-client", "convert", remote, s->schema, NULL});
     }
 }
 
 void step_needs_conversion(struct db_server *s) {
     _cleanup_free_ char *remote = strf("unix:%s", s->socket);
-    run_argv(s, s->step_timeout_ms, on_version,
-             (const char *const[]){"ovsdb-client", "get-schema-version", remote, DB_NAME, NULL});
+    server_run(s, s->step_timeout_ms, on_version,
+               (const char *const[]){"ovsdb-client", "get-schema-version", remote, DB_NAME, NULL});
 }

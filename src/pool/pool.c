@@ -215,10 +215,10 @@ static void welcomed(const struct uuid *coordinator, const struct value *facts, 
     _cleanup_value_ struct value own = value_string(p->facts.address);
     if (p->identity.database == IDENTITY_DB_VOTER && known && value_as_bool(known) && voters &&
         voters->type == VALUE_SET && !value_set_has(voters, &own) && !db_get_status(p->config.db).has_quorum &&
-        !dbserver_is_busy(p->dbserver)) {
+        !db_server_is_busy(p->dbserver)) {
         log_notice(
             "while this host was away, its vote in the pool database was given to another; it takes part as a relay");
-        dbserver_set_aside(p->dbserver, "stale", on_aside, p);
+        db_server_set_aside(p->dbserver, "stale", on_aside, p);
     }
     /* What this host knows of the authorities may be as old as its last visit. */
     const char *authority = value_map_str(facts, "authority");
@@ -382,15 +382,15 @@ struct pool *pool_new(const struct pool_config *config, struct error **errp) {
     p->sealed_path = strf("%s/ca.sealed", p->pki_dir);
     p->sealkey_path = strf("%s/seal.key", p->pki_dir);
     _cleanup_free_ char *db_dir = strf("%s/db", config->state_dir);
-    struct dbserver_config server = {.loop = config->loop,
-                                     .db_dir = db_dir,
-                                     .run_dir = config->run_dir,
-                                     .schema_path = config->schema_path,
-                                     .log_path = "/var/log/muster-pooldb.log",
-                                     .key_path = p->key_path,
-                                     .cert_path = p->cert_path,
-                                     .ca_path = p->ca_path};
-    p->dbserver = dbserver_new(&server);
+    struct db_server_config server = {.loop = config->loop,
+                                      .db_dir = db_dir,
+                                      .run_dir = config->run_dir,
+                                      .schema_path = config->schema_path,
+                                      .log_path = "/var/log/muster-pooldb.log",
+                                      .key_path = p->key_path,
+                                      .cert_path = p->cert_path,
+                                      .ca_path = p->ca_path};
+    p->dbserver = db_server_new(&server);
     states_init(&p->sm, loop_now_ms(config->loop));
     p->network_pending = true;
     p->role_timer = loop_add_timer(config->loop, LOOP_NEVER, on_role, p);
@@ -414,7 +414,7 @@ void pool_free(struct pool *p) {
     loop_source_free(p->leave_timer);
     http_client_free(p->client);
     pool_channel_free(p->channel);
-    dbserver_free(p->dbserver);
+    db_server_free(p->dbserver);
     pool_remove_done(p);
     sm_done(&p->sm);
     strv_done(&p->cluster);

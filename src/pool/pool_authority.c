@@ -66,7 +66,7 @@ static bool install(struct pool *p, const char *certificate, const char *authori
     for (size_t i = 0; i < old_roots.n; i++)
         fewer = fewer || !strv_has(&new_roots, old_roots.items[i]);
     pool_channel_reload(p->channel);
-    dbserver_reload(p->dbserver, fewer);
+    db_server_reload(p->dbserver, fewer);
     p->config.callbacks->certificates(p->config.userdata);
     return true;
 }

@@ -143,7 +143,7 @@ static void on_started(const struct error *error, void *userdata) {
         return;
     }
     if (!p->db_started)
-        db_sync_start(p->config.db, dbserver_socket(p->dbserver));
+        db_sync_start(p->config.db, db_server_socket(p->dbserver));
     p->db_started = true;
 }
 
@@ -152,7 +152,7 @@ static void on_created(const struct error *error, void *userdata) {
     if (error)
         on_started(error, p);
     else
-        dbserver_start_voter(p->dbserver, on_started, p);
+        db_server_start_voter(p->dbserver, on_started, p);
 }
 
 static void on_start_timer(struct loop_source *s, void *userdata) {
@@ -162,7 +162,7 @@ static void on_start_timer(struct loop_source *s, void *userdata) {
 void pool_begin(struct pool *p) {
     if (!p->start_timer)
         p->start_timer = loop_add_timer(p->config.loop, LOOP_NEVER, on_start_timer, p);
-    if (dbserver_is_busy(p->dbserver)) {
+    if (db_server_is_busy(p->dbserver)) {
         loop_timer_set(p->start_timer, RETRY_MS);
         return;
     }
@@ -172,10 +172,10 @@ void pool_begin(struct pool *p) {
     for (unsigned i = 0; !others.n && i < p->identity.n_hosts; i++)
         if (!uuid_eq(&p->identity.hosts[i].host, &p->identity.host))
             strv_add(&others, p->identity.hosts[i].address);
-    if (p->identity.database == IDENTITY_DB_VOTER && (alone || dbserver_has_file(p->dbserver))) {
-        dbserver_create(p->dbserver, p->facts.address, on_created, p); /* keeps a file that is there */
+    if (p->identity.database == IDENTITY_DB_VOTER && (alone || db_server_has_file(p->dbserver))) {
+        db_server_create(p->dbserver, p->facts.address, on_created, p); /* keeps a file that is there */
     } else if (others.n) {
-        dbserver_start_relay(p->dbserver, &others, on_started, p);
+        db_server_start_relay(p->dbserver, &others, on_started, p);
     } else {
         log_err("this host has no copy of the pool database and knows no host that has one; run: xe "
                 "pool-emergency-reset-master master-address=ADDRESS");

@@ -113,7 +113,7 @@ static void on_admitted(const struct value *result, const struct error *error, c
         join_end(j, e);
         return;
     }
-    dbserver_set_aside(j->p->dbserver, "joined", on_stopped, j);
+    db_server_set_aside(j->p->dbserver, "joined", on_stopped, j);
 }
 
 /* 2: logged in; who we are goes out. */

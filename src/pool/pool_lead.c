@@ -96,7 +96,7 @@ static void on_shutdown_left(const struct error *error, void *userdata) {
 static void on_shutdown_servers(const struct strv *addresses, bool has_quorum, void *userdata) {
     struct shutdown *s = userdata;
     if (has_quorum && addresses->n > 1)
-        dbserver_leave(s->p->dbserver, LEAVE_S, on_shutdown_left, s);
+        db_server_leave(s->p->dbserver, LEAVE_S, on_shutdown_left, s);
     else
         shutdown_end(s, NULL);
 }
@@ -118,8 +118,8 @@ void pool_prepare_shutdown(struct pool *p, pool_done_fn *done, void *userdata) {
     _cleanup_strv_ struct strv others = pool_voter_addresses(p, /* without_self= */ true);
     /* The last voter keeps the data: it never leaves. Where a quorum is missing nobody can. */
     if (p->identity.database == IDENTITY_DB_VOTER && others.n && db_get_status(p->config.db).has_quorum &&
-        !dbserver_is_busy(p->dbserver))
-        dbserver_servers(p->dbserver, on_shutdown_servers, s);
+        !db_server_is_busy(p->dbserver))
+        db_server_servers(p->dbserver, on_shutdown_servers, s);
     else
         loop_defer(p->config.loop, shutdown_now, s);
 }
@@ -214,7 +214,7 @@ void pool_emergency(struct pool *p, const char *address, pool_done_fn *done, voi
     struct emergency *m = xnew0(struct emergency);
     *m = (struct emergency){p, done, userdata};
     log_notice("the pool database is made anew from this host's copy, by the operator's word");
-    dbserver_dissolve(p->dbserver, p->facts.address, on_dissolved, m);
+    db_server_dissolve(p->dbserver, p->facts.address, /* solo= */ NULL, on_dissolved, m);
 }
 
 void pool_lead_init(struct pool *p) {

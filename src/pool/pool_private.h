@@ -4,7 +4,7 @@
 
 #include "pool/pki.h"
 #include "pool/pool.h"
-#include "pool/pool_dbserver.h"
+#include "db/db_server.h"
 #include "pool/pool_identity.h"
 #include "wire/http_client.h"
 
@@ -18,7 +18,7 @@ struct pool {
     bool going_down;
     struct rows_host facts;
     char *certificate; /* own, PEM */
-    struct dbserver *dbserver;
+    struct db_server *dbserver;
     struct pool_channel *channel;
     struct http_client *client;
     struct sm sm;
@@ -86,7 +86,7 @@ void pool_voters_tick(struct pool *p);
 typedef void pool_cluster_fn(struct pool *p, const struct strv *addresses /* borrowed */, void *userdata);
 void pool_voters_ask(struct pool *p, pool_cluster_fn *fn, void *userdata);
 /* Takes the vote of the server at this address away, by way of any voter that has a majority behind it. */
-void pool_voters_kick(struct pool *p, const char *address, dbserver_done_fn *done, void *userdata);
+void pool_voters_kick(struct pool *p, const char *address, db_server_done_fn *done, void *userdata);
 
 /* pool_remove.c */
 void pool_remove_init(struct pool *p);

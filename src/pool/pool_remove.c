@@ -88,7 +88,7 @@ static void on_kicked(const struct error *error, void *userdata) {
 static void on_demoted(const struct value *result, const struct error *error, void *userdata) {
     struct removal *r = userdata;
     if (error)
-        dbserver_kick(r->p->dbserver, r->address, on_kicked, r);
+        db_server_kick(r->p->dbserver, r->address, on_kicked, r);
     else
         remove_rows(r);
 }
@@ -224,7 +224,7 @@ static void on_database_aside(const struct error *error, void *userdata) {
 
 static void leave_now(struct loop_source *s, void *userdata) {
     struct pool *p = userdata;
-    dbserver_set_aside(p->dbserver, "ejected", on_database_aside, p);
+    db_server_set_aside(p->dbserver, "ejected", on_database_aside, p);
 }
 
 static void serve_ejected(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {

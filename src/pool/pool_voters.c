@@ -204,7 +204,7 @@ void pool_voters_ask(struct pool *p, pool_cluster_fn *fn, void *userdata) {
     struct ask *a = xnew0(struct ask);
     *a = (struct ask){.p = p, .fn = fn, .userdata = userdata};
     if (p->identity.database == IDENTITY_DB_VOTER)
-        dbserver_servers(p->dbserver, on_own_answer, a);
+        db_server_servers(p->dbserver, on_own_answer, a);
     else
         ask_next(a);
 }
@@ -222,7 +222,7 @@ static void on_cluster(struct pool *p, const struct strv *addresses, void *userd
 }
 
 struct kick {
-    dbserver_done_fn *done;
+    db_server_done_fn *done;
     void *userdata;
 };
 
@@ -232,7 +232,7 @@ static void on_kick_answer(const struct value *result, const struct error *error
     free(k);
 }
 
-void pool_voters_kick(struct pool *p, const char *address, dbserver_done_fn *done, void *userdata) {
+void pool_voters_kick(struct pool *p, const char *address, db_server_done_fn *done, void *userdata) {
     const struct uuid *by = &p->identity.host; /* without any other, the own server says why not */
     for (unsigned i = 0; i < p->identity.n_hosts && p->identity.database != IDENTITY_DB_VOTER; i++)
         if (can_be_asked(p, i) && !str_eq(p->identity.hosts[i].address, address)) {
@@ -259,7 +259,7 @@ static void on_asked_about_us(const struct value *result, const struct error *er
     struct pool *p = userdata;
     _cleanup_value_ struct value own = value_string(p->facts.address);
     if (error || result->type != VALUE_SET || !result->set.n || value_set_has(result, &own) || p->voters_busy ||
-        p->identity.database != IDENTITY_DB_VOTER || dbserver_is_busy(p->dbserver) ||
+        p->identity.database != IDENTITY_DB_VOTER || db_server_is_busy(p->dbserver) ||
         db_get_status(p->config.db).has_quorum)
         return;
     log_notice("this host's vote in the pool database has ended while it was away; it takes part as a relay");
@@ -268,7 +268,7 @@ static void on_asked_about_us(const struct value *result, const struct error *er
         p->identity.hosts[i].voter = value_set_has(result, &address);
     }
     p->voters_busy = true;
-    dbserver_set_aside(p->dbserver, "stale", on_stale_aside, p);
+    db_server_set_aside(p->dbserver, "stale", on_stale_aside, p);
 }
 
 /*
@@ -287,11 +287,11 @@ static void on_own_look(const struct strv *addresses, bool has_quorum, void *use
 
 void pool_voters_tick(struct pool *p) {
     if (p->db_started && !p->going_down && p->identity.database == IDENTITY_DB_VOTER && p->identity.n_hosts > 1 &&
-        !db_get_status(p->config.db).has_quorum && !dbserver_is_busy(p->dbserver))
+        !db_get_status(p->config.db).has_quorum && !db_server_is_busy(p->dbserver))
         ask_about_us(p);
-    if (!p->db_started || p->going_down || dbserver_is_busy(p->dbserver))
+    if (!p->db_started || p->going_down || db_server_is_busy(p->dbserver))
         return;
-    if (!dbserver_is_running(p->dbserver)) {
+    if (!db_server_is_running(p->dbserver)) {
         log_warn("the pool database server of this host has ended; it is started again");
         pool_begin(p);
         return;
@@ -300,7 +300,7 @@ void pool_voters_tick(struct pool *p) {
     if (pool_is_coordinator(p))
         pool_voters_ask(p, on_cluster, NULL);
     else if (p->identity.database == IDENTITY_DB_VOTER && ++p->n_ticks % OWN_LOOK_TICKS == 0)
-        dbserver_servers(p->dbserver, on_own_look, NULL);
+        db_server_servers(p->dbserver, on_own_look, NULL);
 }
 
 /* ---- what a host is asked to do ---- */
@@ -337,7 +337,7 @@ static void on_joined(const struct error *error, void *userdata) {
     struct strv voters = s->voters;
     s->voters = (struct strv){0};
     served_end(s, error);
-    dbserver_start_relay(p->dbserver, &voters, on_back_to_relay, p);
+    db_server_start_relay(p->dbserver, &voters, on_back_to_relay, p);
     strv_done(&voters);
 }
 
@@ -362,7 +362,7 @@ static void serve_promote(const struct uuid *from, const struct value *args, str
         served_end(s, e);
         return;
     }
-    dbserver_join(p->dbserver, p->facts.address, &s->voters, on_joined, s);
+    db_server_join(p->dbserver, p->facts.address, &s->voters, on_joined, s);
 }
 
 static void on_left(const struct error *error, void *userdata) {
@@ -371,14 +371,14 @@ static void on_left(const struct error *error, void *userdata) {
     if (!error) {
         p->identity.database = IDENTITY_DB_NONE;
         pool_save(p);
-        dbserver_start_relay(p->dbserver, &s->voters, on_back_to_relay, p);
+        db_server_start_relay(p->dbserver, &s->voters, on_back_to_relay, p);
     }
     served_end(s, error);
 }
 
 static void serve_demote(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
     struct pool *p = userdata;
-    dbserver_leave(p->dbserver, 10, on_left, serve_begin(p, args, reply));
+    db_server_leave(p->dbserver, 10, on_left, serve_begin(p, args, reply));
 }
 
 static void on_servers_for_other(const struct strv *addresses, bool has_quorum, void *userdata) {
@@ -390,7 +390,7 @@ static void on_servers_for_other(const struct strv *addresses, bool has_quorum, 
 
 static void serve_servers(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
     struct pool *p = userdata;
-    dbserver_servers(p->dbserver, on_servers_for_other, reply);
+    db_server_servers(p->dbserver, on_servers_for_other, reply);
 }
 
 static void on_kicked_for_other(const struct error *error, void *userdata) {
@@ -403,8 +403,8 @@ static void on_kicked_for_other(const struct error *error, void *userdata) {
 static void serve_kick(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
     struct pool *p = userdata;
     const struct value *address = value_map_get(args, "address");
-    dbserver_kick(p->dbserver, address && address->type == VALUE_STRING ? value_str(address) : "", on_kicked_for_other,
-                  reply);
+    db_server_kick(p->dbserver, address && address->type == VALUE_STRING ? value_str(address) : "", on_kicked_for_other,
+                   reply);
 }
 
 void pool_voters_init(struct pool *p) {

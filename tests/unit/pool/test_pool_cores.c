@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "base/str.h"
 #include "pool/liveness_core.h"
-#include "pool/pool_dbserver.h"
 #include "pool/pool_identity.h"
 #include "pool/states_core.h"
 #include "pool/voters_core.h"
@@ -226,28 +226,6 @@ static void test_identity_survives_a_damaged_file(void **state) {
     }
 }
 
-/* ---- cluster/status ---- */
-static void test_status_of_the_cluster(void **state) {
-    static const char text[] =
-        "1a2b\nName: Muster\nCluster ID: 5d1c (5d1c0000)\nServer ID: 1a2b (1a2b0000)\nAddress: "
-        "ssl:10.9.0.11:6643\nStatus: cluster member\nRole: leader\nTerm: 3\n"
-        "Leader: self\nVote: self\n\nServers:\n    1a2b (1a2b at ssl:10.9.0.11:6643) (self) next_index=2 "
-        "match_index=9\n"
-        "    3c4d (3c4d at ssl:[fd00::12]:6643) next_index=10 match_index=9 last msg 12 ms ago\n";
-    _cleanup_strv_ struct strv addresses = {0}, ids = {0};
-    bool quorum = false;
-    assert_true(dbserver_parse_status(text, &addresses, &ids, &quorum));
-    assert_true(quorum);
-    assert_int_equal(addresses.n, 2);
-    assert_string_equal(addresses.items[1], "fd00::12");
-    assert_string_equal(ids.items[1], "3c4d");
-    _cleanup_strv_ struct strv none = {0}, no_ids = {0};
-    assert_false(dbserver_parse_status("garbage", &none, &no_ids, &quorum));
-    assert_true(dbserver_parse_status("x\nLeader: unknown\nServers:\n    3c4d (3c4d at ssl:10.0.0.1:6643)\n", &none,
-                                      &no_ids, &quorum));
-    assert_false(quorum);
-}
-
 int main(void) {
     if (!mkdtemp(folder))
         return 1;
@@ -261,7 +239,6 @@ int main(void) {
         cmocka_unit_test(test_the_way_in_and_emergency_and_back),
         cmocka_unit_test(test_no_facts_leave_the_table),
         cmocka_unit_test(test_identity_survives_a_damaged_file),
-        cmocka_unit_test(test_status_of_the_cluster),
     };
     int r = cmocka_run_group_tests(tests, NULL, NULL);
     rmdir(folder);
