@@ -15,12 +15,6 @@
 #define PRODUCT_VERSION "8.3.0" /* what clients of this API generation expect; ours is platform_version */
 #define MUSTER_VERSION "0.1.0"
 
-static void prefix_to_netmask(unsigned prefix, char *ret, size_t size) {
-    struct in_addr a = {.s_addr = prefix ? htonl(~0u << (32 - MIN(prefix, 32u))) : 0};
-    if (!inet_ntop(AF_INET, &a, ret, (socklen_t)size))
-        ret[0] = 0;
-}
-
 static void copy_address(const struct net_bridge *b, struct rows_nic *n) {
     char text[NET_ADDR_TEXT_SIZE];
     str_copy(n->mode, sizeof(n->mode),
@@ -34,7 +28,7 @@ static void copy_address(const struct net_bridge *b, struct rows_nic *n) {
                                               : "None");
     if (b->ip4.mode == NET_IP_STATIC) {
         str_copy(n->ip, sizeof(n->ip), net_addr_text(&b->ip4.address, /* with_prefix= */ false, text));
-        prefix_to_netmask(b->ip4.address.prefix, n->netmask, sizeof(n->netmask));
+        str_copy(n->netmask, sizeof(n->netmask), net_prefix_to_netmask(b->ip4.address.prefix, text));
         str_copy(n->gateway, sizeof(n->gateway), net_addr_text(&b->ip4.gateway, false, text));
     }
     if (b->ip6.mode == NET_IP_STATIC) {
@@ -51,6 +45,7 @@ static void copy_address(const struct net_bridge *b, struct rows_nic *n) {
 static void read_given_address(struct link *l, const struct net_bridge *b, struct rows_nic *n) {
     struct link_info info;
     struct link_addresses addresses = {0};
+    char text[NET_ADDR_TEXT_SIZE];
     if (link_find(l, b->name, &info) < 0 || link_list_addresses(l, &addresses) < 0)
         return;
     for (size_t i = 0; i < addresses.n; i++) {
@@ -59,11 +54,11 @@ static void read_given_address(struct link *l, const struct net_bridge *b, struc
             continue;
         if (a->ip.family == AF_INET && !n->ip[0]) {
             inet_ntop(AF_INET, a->ip.b, n->ip, sizeof(n->ip));
-            prefix_to_netmask(a->prefix_len, n->netmask, sizeof(n->netmask));
+            str_copy(n->netmask, sizeof(n->netmask), net_prefix_to_netmask(a->prefix_len, text));
         } else if (a->ip.family == AF_INET6 && !n->ipv6[0]) {
-            char text[INET6_ADDRSTRLEN];
-            inet_ntop(AF_INET6, a->ip.b, text, sizeof(text));
-            snprintf(n->ipv6, sizeof(n->ipv6), "%s/%u", text, a->prefix_len);
+            char ipv6[INET6_ADDRSTRLEN];
+            inet_ntop(AF_INET6, a->ip.b, ipv6, sizeof(ipv6));
+            snprintf(n->ipv6, sizeof(n->ipv6), "%s/%u", ipv6, a->prefix_len);
         }
     }
     link_addresses_done(&addresses);

@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "net/net_apply_os.h"
+#include "net/net_lease.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -207,6 +208,15 @@ static char *do_step(struct net_apply_env *env, const struct net_step *s) {
     abort();
 }
 
+/* A DHCP server may give the address that the host had. */
+static bool is_kept(struct net_apply_env *env, const struct net_step *s) {
+    struct net_lease lease;
+    _cleanup_error_ struct error *e = NULL;
+    return s->op == NET_OP_ADDR_DEL && s->unless_leased && env->lease_dir &&
+           net_lease_load(env->lease_dir, s->link, s->addr.family, &lease, &e) &&
+           net_addr_same_host(&lease.address, &s->addr);
+}
+
 /* Waits until all that the step promises holds. NULL, or what does not, with the place of the promise that failed. */
 static char *await_expects(struct net_apply_env *env, const struct net_step *s, const struct net_expect **ret_failed) {
     uint64_t deadline = net_clock_ms() + s->timeout_ms;
@@ -314,8 +324,9 @@ bool net_apply(struct net_apply_env *env, const struct net_plan *plan, unsigned 
         else {
             uint64_t step_ms = net_clock_ms();
             const struct net_expect *unmet = NULL;
-            char *problem = do_step(env, s);
-            if (!problem)
+            bool kept = is_kept(env, s);
+            char *problem = kept ? NULL : do_step(env, s);
+            if (!problem && !kept)
                 problem = await_expects(env, s, &unmet);
             ok = end_step(env, s, step_ms, problem, unmet, ret, errp);
         }

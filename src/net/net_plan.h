@@ -127,6 +127,7 @@ struct net_step {
     net_name link, to_link;
     enum net_family family;
     struct net_addr addr;
+    bool unless_leased; /* NET_OP_ADDR_DEL: not when the DHCP server gave this very address meanwhile */
     struct net_route route;
     int mtu;
     unsigned count, interval_ms;

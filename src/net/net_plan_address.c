@@ -58,6 +58,40 @@ static bool is_wanted_addr(const struct net_planner *p, const struct net_bridge 
     return false;
 }
 
+/* The kernel takes the later addresses of a network away with the first one, unless it is told to promote them. */
+static void outlive(struct net_planner *p, const struct net_bridge *b) {
+    sysctl(p, b->name, NET_FAMILY_IPV4, "promote_secondaries", "1",
+           "the new address must outlive the old one of the same network");
+}
+
+static bool has_ipv4(const struct net_planner *p, const char *link) {
+    for (unsigned i = 0; i < p->now->n_addrs; i++)
+        if (str_eq(p->now->addrs[i].link, link) && p->now->addrs[i].addr.family == NET_FAMILY_IPV4)
+            return true;
+    return false;
+}
+
+static struct net_step add_addr(struct net_planner *p, const struct net_bridge *b, const struct net_addr *a,
+                                const char *what) {
+    char text[NET_ADDR_TEXT_SIZE];
+    struct net_step s =
+        planner_step(p, NET_OP_ADDR_ADD, "%s %s '%s'", net_addr_text(a, /* with_prefix= */ true, text), what, b->name);
+    str_copy(s.link, sizeof(s.link), b->name);
+    s.addr = *a;
+    planner_expect(&s, NET_EXPECT_ADDR, b->name, NET_WAIT_KERNEL_MS)->addr = *a;
+    return s;
+}
+
+/* A client that runs asks again only when its lease nears the end; the address that it holds may be put back at once.
+ */
+static void restore_leased(struct net_planner *p, const struct net_bridge *b) {
+    const struct net_obs_lease *l = net_observed_lease(p->now, b->name, NET_FAMILY_IPV4);
+    if (b->ip4.mode != NET_IP_DHCP || !l || !l->client_running || !l->address.family || has_ipv4(p, b->name))
+        return;
+    struct net_step s = add_addr(p, b, &l->address, "was given by the DHCP server to");
+    planner_add(p, &s);
+}
+
 static void start_client(struct net_planner *p, const struct net_bridge *b, const struct net_ip *ip,
                          enum net_family family) {
     const struct net_obs_lease *l = net_observed_lease(p->now, b->name, family);
@@ -68,6 +102,8 @@ static void start_client(struct net_planner *p, const struct net_bridge *b, cons
         s.family = family;
         planner_add(p, &s);
     } else if (ip->mode == NET_IP_DHCP && !is_running) {
+        if (family == NET_FAMILY_IPV4 && has_ipv4(p, b->name))
+            outlive(p, b);
         struct net_step s = planner_step(p, NET_OP_DHCP_START,
                                          "'%s' gets its address by DHCP; option 26 is reported, not obeyed", b->name);
         str_copy(s.link, sizeof(s.link), b->name);
@@ -83,30 +119,26 @@ static void start_client(struct net_planner *p, const struct net_bridge *b, cons
 }
 
 static bool add_static(struct net_planner *p, const struct net_bridge *b, const struct net_ip *ip) {
-    char text[NET_ADDR_TEXT_SIZE];
     if (ip->mode != NET_IP_STATIC || net_observed_has_addr(p->now, b->name, &ip->address))
         return false;
     for (unsigned i = 0; i < p->now->n_addrs; i++) {
         struct net_addr other = net_addr_network(&p->now->addrs[i].addr), network = net_addr_network(&ip->address);
         if (ip->address.family == NET_FAMILY_IPV4 && str_eq(p->now->addrs[i].link, b->name) &&
             net_addr_eq(&other, &network)) {
-            sysctl(p, b->name, NET_FAMILY_IPV4, "promote_secondaries", "1",
-                   "the new address must outlive the old one of the same network");
+            outlive(p, b);
             break;
         }
     }
-    struct net_step s = planner_step(p, NET_OP_ADDR_ADD, "%s is the address of '%s'",
-                                     net_addr_text(&ip->address, /* with_prefix= */ true, text), b->name);
-    str_copy(s.link, sizeof(s.link), b->name);
-    s.addr = ip->address;
-    planner_expect(&s, NET_EXPECT_ADDR, b->name, NET_WAIT_KERNEL_MS)->addr = ip->address;
+    struct net_step s = add_addr(p, b, &ip->address, "is the address of");
     return planner_add(p, &s);
 }
 
-static void delete_addr(struct net_planner *p, const char *link, const struct net_addr *a, const char *reason) {
+static void delete_addr(struct net_planner *p, const char *link, const struct net_addr *a, bool unless_leased,
+                        const char *reason) {
     struct net_step s = planner_step(p, NET_OP_ADDR_DEL, "%s", reason);
     str_copy(s.link, sizeof(s.link), link);
     s.addr = *a;
+    s.unless_leased = unless_leased;
     planner_expect(&s, NET_EXPECT_NO_ADDR, link, NET_WAIT_KERNEL_MS)->addr = *a;
     planner_add(p, &s);
 }
@@ -119,6 +151,7 @@ static void address_bridge(struct net_planner *p, const struct net_bridge *b) {
     bool is_new = add_static(p, b, &b->ip4);
     is_new = add_static(p, b, &b->ip6) || is_new;
     planner_batch_end(p);
+    restore_leased(p, b);
     start_client(p, b, &b->ip4, NET_FAMILY_IPV4);
     start_client(p, b, &b->ip6, NET_FAMILY_IPV6);
     struct net_observed *snapshot = net_observed_copy(p->now);
@@ -130,7 +163,8 @@ static void address_bridge(struct net_planner *p, const struct net_bridge *b) {
             sysctl(p, b->name, NET_FAMILY_IPV6, "disable_ipv6", "1", "no IPv6 is wanted here");
             continue;
         }
-        delete_addr(p, b->name, &a->addr, "nobody wants this address here");
+        bool is_dhcp = (a->addr.family == NET_FAMILY_IPV4 ? b->ip4.mode : b->ip6.mode) == NET_IP_DHCP;
+        delete_addr(p, b->name, &a->addr, is_dhcp, "nobody wants this address here");
     }
     net_observed_free(snapshot);
     if (!is_new)
@@ -152,7 +186,7 @@ static void clean_legs(struct net_planner *p, const struct net_bridge *b) {
                 continue;
             has_ipv6 = has_ipv6 || a->addr.family == NET_FAMILY_IPV6;
             if (a->addr.family == NET_FAMILY_IPV4)
-                delete_addr(p, legs[k], &a->addr, "the address is the bridge's now, a NIC in a bridge has none");
+                delete_addr(p, legs[k], &a->addr, false, "the address is the bridge's now, a NIC in a bridge has none");
         }
         net_observed_free(snapshot);
         if (has_ipv6)
@@ -167,7 +201,7 @@ static void clean_leftovers(struct net_planner *p) {
         const struct net_obs_addr *a = &snapshot->addrs[i];
         const struct net_obs_port *port = net_observed_port(snapshot, a->link);
         if (port && port->ours && !net_config_bridge(p->wanted, a->link) && !net_addr_is_link_local(&a->addr))
-            delete_addr(p, a->link, &a->addr, "its bridge is not wanted any more");
+            delete_addr(p, a->link, &a->addr, false, "its bridge is not wanted any more");
     }
     net_observed_free(snapshot);
 }

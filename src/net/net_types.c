@@ -124,6 +124,13 @@ bool net_addr_is_link_local(const struct net_addr *a) {
     return a->family == NET_FAMILY_IPV6 && a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
 }
 
+const char *net_prefix_to_netmask(unsigned prefix, char text[static NET_ADDR_TEXT_SIZE]) {
+    struct in_addr a = {.s_addr = prefix ? htonl(~0u << (32 - MIN(prefix, 32u))) : 0};
+    if (!inet_ntop(AF_INET, &a, text, NET_ADDR_TEXT_SIZE))
+        text[0] = 0;
+    return text;
+}
+
 int net_netmask_to_prefix(const char *netmask) {
     struct in_addr in;
     if (inet_pton(AF_INET, netmask, &in) != 1)

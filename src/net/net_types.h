@@ -51,6 +51,7 @@ bool net_addr_same_host(const struct net_addr *a, const struct net_addr *b); /* 
 struct net_addr net_addr_network(const struct net_addr *a);                  /* host bits cleared */
 bool net_addr_contains(const struct net_addr *network, const struct net_addr *a);
 bool net_addr_is_link_local(const struct net_addr *a);
+const char *net_prefix_to_netmask(unsigned prefix, char text[static NET_ADDR_TEXT_SIZE]); /* 24 -> "255.255.255.0" */
 int net_netmask_to_prefix(const char *netmask); /* "255.255.255.0" -> 24; -1 when it is no netmask */
 
 /* True for a name the kernel takes for an interface: 1..15 of printable ASCII without '/', ':' and space, not "." "..".
