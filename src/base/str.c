@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/str.h"
 
+#include "base/buf.h"
+
 #include <errno.h>
 #include <math.h>
 
@@ -113,6 +115,13 @@ bool strv_has(const struct strv *v, const char *s) {
         if (str_eq(v->items[i], s))
             return true;
     return false;
+}
+
+char *strv_join(const struct strv *v, const char *between) {
+    _cleanup_buf_ struct buf text = BUF_INIT;
+    for (size_t i = 0; i < v->n; i++)
+        buf_addf(&text, "%s%s", i ? between : "", v->items[i]);
+    return xstrdup(buf_str(&text));
 }
 
 void strv_split(struct strv *v, const char *s, char sep) {

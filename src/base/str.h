@@ -31,6 +31,7 @@ void strv_add(struct strv *v, const char *s);
 void strv_take(struct strv *v, char *s);
 void strv_done(struct strv *v);
 bool strv_has(const struct strv *v, const char *s);
+char *strv_join(const struct strv *v, const char *between); /* "" when empty; the caller frees */
 /* Splits s at each `sep`; empty parts are kept. */
 void strv_split(struct strv *v, const char *s, char sep);
 #define _cleanup_strv_ _cleanup_(strv_done)

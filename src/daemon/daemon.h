@@ -50,5 +50,7 @@ void daemon_state_init(struct daemon *d);
 void daemon_state_changed(void *userdata);
 void daemon_network_changed(const struct net_agent_state *s, void *userdata);
 void daemon_confirm(const char *hash, void (*done)(const char *problem, void *data), void *data, void *userdata);
+void daemon_prepare_address(void (*done)(const char *problem, void *data), void *data, void *userdata);
+void daemon_address_settled(void *userdata);
 /* Leaves in order and ends the loop (SIGPWR, reboot, shutdown). */
 void daemon_go_down(struct daemon *d);

@@ -92,6 +92,18 @@ void daemon_confirm(const char *hash, void (*done)(const char *problem, void *da
     pool_confirm_network(d->pool, hash, on_confirmed, c);
 }
 
+void daemon_prepare_address(void (*done)(const char *problem, void *data), void *data, void *userdata) {
+    struct daemon *d = userdata;
+    struct confirmation *c = xnew0(struct confirmation);
+    *c = (struct confirmation){done, data};
+    pool_prepare_address(d->pool, on_confirmed, c);
+}
+
+void daemon_address_settled(void *userdata) {
+    struct daemon *d = userdata;
+    pool_address_settled(d->pool);
+}
+
 /* ---- the start ---- */
 /* Faults that the network start found and could not mend. */
 static void read_netboot(struct daemon *d) {

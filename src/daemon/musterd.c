@@ -108,6 +108,8 @@ static bool make_parts(struct daemon *d, struct error **errp) {
                                      .run_dir = d->options.run_dir,
                                      .netboot_path = d->options.netboot_path,
                                      .confirm = daemon_confirm,
+                                     .prepare = daemon_prepare_address,
+                                     .prepared_end = daemon_address_settled,
                                      .changed = daemon_network_changed,
                                      .userdata = d};
     d->netglue = netglue_new(&netglue);

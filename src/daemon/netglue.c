@@ -25,6 +25,8 @@ struct netglue {
     struct loop_source *want_timer, *write_timer;
     struct db_watch *watch;
     bool writing;
+    bool preparing;                    /* the pool is being asked about a new address of this host */
+    char prepared[NET_HASH_TEXT_SIZE]; /* the configuration that the pool is ready for; "" */
     char *net_dir;
     struct { /* what was found and mended: told for a while, so that it is seen */
         char key[64];
@@ -41,6 +43,60 @@ struct question { /* of the agent, on its way to the prober or the pool */
 };
 
 /* ---- wanted ---- */
+static bool same_ip(const struct net_ip *a, const struct net_ip *b) {
+    return a->mode == b->mode && (a->mode != NET_IP_STATIC || net_addr_same_host(&a->address, &b->address));
+}
+
+/* The address by which the pool knows this host would be another. */
+static bool moves_management(const struct netglue *g, const struct net_config *wanted) {
+    struct net_agent_state s;
+    net_agent_state(g->agent, &s);
+    const struct net_bridge *now = s.good ? net_config_management(s.good) : NULL, *then = net_config_management(wanted);
+    return now && then && !(same_ip(&now->ip4, &then->ip4) && same_ip(&now->ip6, &then->ip6));
+}
+
+static void end_prepared(struct netglue *g) {
+    g->prepared[0] = 0;
+    g->config.prepared_end(g->config.userdata);
+}
+
+static void on_prepared(const char *problem, void *data) {
+    struct netglue *g = data;
+    const struct uuid *self = &g->config.self;
+    g->preparing = false;
+    if (!problem) {
+        loop_timer_set(g->want_timer, 0);
+        return;
+    }
+    log_warn("the network change is not begun: %s", problem);
+    db_volatile_set(g->config.db, self, CLASS_host, self, FIELD_host_network_intent, value_string(g->prepared));
+    db_volatile_set(g->config.db, self, CLASS_host, self, FIELD_host_network_outcome,
+                    value_string(net_outcome_text(NET_OUTCOME_FAILED)));
+    db_volatile_set(g->config.db, self, CLASS_host, self, FIELD_host_network_text, value_string(problem));
+    end_prepared(g);
+}
+
+/* True when the agent may have it now. */
+static bool prepare(struct netglue *g, const struct net_config *wanted) {
+    char hash[NET_HASH_TEXT_SIZE];
+    struct net_agent_state s;
+    net_config_hash(wanted, hash);
+    net_agent_state(g->agent, &s);
+    if (g->preparing)
+        return false; /* its end looks at the rows again */
+    if (!moves_management(g, wanted)) {
+        if (g->prepared[0])
+            end_prepared(g);
+        return true;
+    }
+    if (str_eq(g->prepared, hash) || str_eq(s.hash, hash)) /* it runs, or has been tried */
+        return true;
+    str_copy(g->prepared, sizeof(g->prepared), hash);
+    g->preparing = true;
+    g->config.prepare(on_prepared, g, g->config.userdata);
+    return false;
+}
+
 static void on_want(struct loop_source *s, void *userdata) {
     struct netglue *g = userdata;
     _cleanup_error_ struct error *e = NULL;
@@ -54,7 +110,8 @@ static void on_want(struct loop_source *s, void *userdata) {
         log_warn("the pool's rows name no management interface for this host; it keeps the network that it has");
         return;
     }
-    net_agent_want(g->agent, wanted);
+    if (prepare(g, wanted))
+        net_agent_want(g->agent, wanted);
 }
 
 static void on_row(struct db *d, enum db_event event, const struct row *r, void *userdata) {
@@ -91,6 +148,26 @@ static void write_if_changed(struct db_txn *t, const struct row *r, unsigned fie
         db_txn_set(t, r->class->id, &r->uuid, field, v);
 }
 
+/* What a DHCP server gave the bridge, where clients look for it. */
+static void write_given(const struct net_agent_state *s, struct db_txn *t, const struct row *pif, const char *bridge) {
+    char ip[NET_ADDR_TEXT_SIZE] = "", netmask[NET_ADDR_TEXT_SIZE] = "", gateway[NET_ADDR_TEXT_SIZE] = "";
+    if (!s->observed || !str_eq(row_str(pif, FIELD_PIF_ip_configuration_mode), "DHCP"))
+        return;
+    const struct net_obs_lease *lease = net_observed_lease(s->observed, bridge, NET_FAMILY_IPV4);
+    for (unsigned i = 0; i < s->observed->n_addrs; i++) {
+        const struct net_obs_addr *a = &s->observed->addrs[i];
+        if (!str_eq(a->link, bridge) || a->addr.family != NET_FAMILY_IPV4)
+            continue;
+        net_addr_text(&a->addr, /* with_prefix= */ false, ip);
+        net_prefix_to_netmask(a->addr.prefix, netmask);
+        if (lease && lease->gateway.family && net_addr_same_host(&lease->address, &a->addr))
+            net_addr_text(&lease->gateway, /* with_prefix= */ false, gateway);
+    }
+    write_if_changed(t, pif, FIELD_PIF_IP, value_string(ip));
+    write_if_changed(t, pif, FIELD_PIF_netmask, value_string(netmask));
+    write_if_changed(t, pif, FIELD_PIF_gateway, value_string(gateway));
+}
+
 /* A NIC by the name that the switch of names at boot gave it: facts go by bridge, which a NIC's network names. */
 static void write_pif(struct netglue *g, const struct net_agent_state *s, struct db_txn *t, const struct row *pif) {
     const struct row *network = db_follow(g->config.db, pif, FIELD_PIF_network);
@@ -100,6 +177,8 @@ static void write_pif(struct netglue *g, const struct net_agent_state *s, struct
     const struct net_fact *nic =
         row_bool(pif, FIELD_PIF_physical) ? fact_of(s, row_str(pif, FIELD_PIF_device), true) : NULL;
     write_if_changed(t, pif, FIELD_PIF_currently_attached, value_bool(bridge && bridge->attached));
+    if (network && !member)
+        write_given(s, t, pif, row_str(network, FIELD_network_bridge));
     const struct net_fact *sized = bridge && bridge->attached ? bridge : nic;
     if (sized && sized->mtu)
         write_if_changed(t, pif, FIELD_PIF_MTU, value_int(sized->mtu));
@@ -216,6 +295,8 @@ static void publish(struct net_agent *a, const struct net_agent_state *s, void *
     hostinfo_metrics(g->config.db, self);
     loop_timer_set(g->write_timer, 0);
     g->config.changed(s, g->config.userdata);
+    if (g->prepared[0] && !g->preparing && s->outcome != NET_OUTCOME_PENDING && str_eq(s->hash, g->prepared))
+        end_prepared(g);
 }
 
 static void on_proved(const struct probing_result *r, void *userdata) {

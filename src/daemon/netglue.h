@@ -24,6 +24,12 @@ struct netglue_config {
     const char *state_dir, *run_dir, *netboot_path;
     /* Does the pool hear this host over what it has now? Answer through `done`, NULL for yes, exactly once. */
     void (*confirm)(const char *hash, void (*done)(const char *problem, void *data), void *data, void *userdata);
+    /*
+     * The host's own address on the management network is about to be another: is the pool ready for that? Answer
+     * through `done`, NULL for yes, exactly once. `prepared_end`: that change has ended, or is wanted no longer.
+     */
+    void (*prepare)(void (*done)(const char *problem, void *data), void *data, void *userdata);
+    void (*prepared_end)(void *userdata);
     /* The state has changed: settled is true when nothing is pending. */
     void (*changed)(const struct net_agent_state *s, void *userdata);
     void *userdata;

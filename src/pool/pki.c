@@ -430,3 +430,10 @@ bool pki_certificate_check(const char *certificate, const char *authorities, con
     }
     return true;
 }
+
+bool pki_certificate_has_address(const char *certificate, const char *address) {
+    _cleanup_x509_ X509 *x = x509_read(certificate);
+    bool has = x && X509_check_ip_asc(x, address, 0) == 1;
+    ERR_clear_error();
+    return has;
+}

@@ -69,3 +69,5 @@ bool pki_certificate_info(const char *pem, struct pki_info *ret, struct error **
  * (NULL: not asked). Times are not looked at. */
 bool pki_certificate_check(const char *certificate, const char *authorities, const char *key_path,
                            struct error **errp) _warn_unused_;
+/* True when the certificate (PEM) names this bare address, by which those who check names know the host. */
+bool pki_certificate_has_address(const char *certificate, const char *address);

@@ -39,7 +39,8 @@ const char *pool_address_of(const struct pool *p, const struct uuid *host) {
 
 const char *pool_coordinator_address(const struct pool *p) {
     const struct row *pool = db_pool(p->config.db);
-    return pool_address_of(p, pool ? row_ref(pool, FIELD_pool_master) : &p->identity.coordinator);
+    const char *known = pool_address_of(p, pool ? row_ref(pool, FIELD_pool_master) : &p->identity.coordinator);
+    return p->moved_to[0] && str_eq(known, p->moved_from) ? p->moved_to : known;
 }
 
 bool pool_host_is_live(const struct pool *p, const struct uuid *host) {
@@ -95,6 +96,8 @@ static void learn_hosts(struct pool *p) {
         struct identity_host *out = &id.hosts[id.n_hosts++];
         *out = (struct identity_host){.host = h->uuid, .voter = str_eq(row_str(h, FIELD_host_db_role), "voter")};
         str_copy(out->address, sizeof(out->address), row_str(h, FIELD_host_address));
+        if (uuid_eq(&h->uuid, &id.coordinator) && p->moved_to[0] && str_eq(out->address, p->moved_from))
+            str_copy(out->address, sizeof(out->address), p->moved_to);
     }
     p->identity = id;
     pool_save(p);
@@ -131,7 +134,11 @@ static void follow(struct pool *p) {
         db_volatile_delete(p->config.db, &p->identity.host, CLASS_host_metrics, &m->uuid); /* only what we own goes */
         m = next;
     }
-    pool_channel_unlisten(p->channel);
+    /* For a coordinator that this host looks for in the wrong place: it comes here then. */
+    _cleanup_error_ struct error *e = NULL;
+    if (!pool_channel_listen(p->channel, "::", &e))
+        log_err("the pool channel cannot listen: %s; a coordinator whose address changes will not be found",
+                error_text(e));
     pool_channel_connect(p->channel, address[0] ? address : NULL);
 }
 
@@ -220,6 +227,9 @@ static void welcomed(const struct uuid *coordinator, const struct value *facts, 
             "while this host was away, its vote in the pool database was given to another; it takes part as a relay");
         db_server_set_aside(p->dbserver, "stale", on_aside, p);
     }
+    strv_done(&p->told_voters);
+    for (size_t i = 0; voters && voters->type == VALUE_SET && i < voters->set.n; i++)
+        strv_add(&p->told_voters, value_str(&voters->set.items[i]));
     /* What this host knows of the authorities may be as old as its last visit. */
     const char *authority = value_map_str(facts, "authority");
     char newest[PKI_FINGERPRINT_SIZE] = "";
@@ -257,8 +267,13 @@ static void liveness(const struct uuid *host, bool alive, const char *reason, vo
     loop_timer_set(p->state_timer, 0);
 }
 
+static bool knocked(const struct uuid *host, const char *certified, const char *key_fingerprint, const char *address,
+                    void *userdata) {
+    return pool_address_knocked(userdata, host, certified, key_fingerprint, address);
+}
+
 static const struct pool_channel_callbacks channel_callbacks = {
-    .admit = admit, .welcomed = welcomed, .refused = refused, .liveness = liveness};
+    .admit = admit, .welcomed = welcomed, .refused = refused, .knocked = knocked, .liveness = liveness};
 
 /* ---- the state ---- */
 static void publish_state(struct pool *p) {
@@ -324,6 +339,8 @@ static void on_state(struct loop_source *s, void *userdata) {
 }
 
 void pool_set_network(struct pool *p, bool pending) {
+    if (pending && !p->network_pending)
+        pool_note_witnesses(p, /* anew= */ true);
     p->network_pending = pending;
     loop_timer_set(p->state_timer, 0);
 }
@@ -345,6 +362,7 @@ static void on_voters(struct loop_source *s, void *userdata) {
     loop_timer_set(p->voters_timer, VOTERS_MS);
     pool_remove_tick(p);
     pool_voters_tick(p);
+    pool_address_tick(p);
     pool_authority_tick(p);
 }
 
@@ -416,6 +434,10 @@ void pool_free(struct pool *p) {
     pool_channel_free(p->channel);
     db_server_free(p->dbserver);
     pool_remove_done(p);
+    pool_address_done(p);
+    pool_confirm_done(p);
+    strv_done(&p->told_voters);
+    free(p->relay_voters);
     sm_done(&p->sm);
     strv_done(&p->cluster);
     char *texts[] = {p->state_dir,    p->run_dir,     p->schema_path, p->pki_dir,  p->key_path,
@@ -450,7 +472,8 @@ void pool_start(struct pool *p, const struct rows_host *facts) {
     p->channel = pool_channel_new(&channel);
     pool_voters_init(p);
     pool_remove_init(p);
-    pool_lead_init(p);
+    pool_confirm_init(p);
+    pool_address_init(p);
     pool_authority_init(p);
     loop_timer_set(p->voters_timer, VOTERS_MS);
     p->config.callbacks->certificates(p->config.userdata);

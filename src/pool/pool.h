@@ -62,6 +62,12 @@ typedef void pool_done_fn(const struct error *error /* borrowed */, void *userda
 /* Does the pool hear this host over the network that it has now? Member: asks the coordinator; coordinator: any live
  * member. */
 void pool_confirm_network(struct pool *p, const char *hash, pool_done_fn *done, void *userdata);
+/*
+ * This host's own address on the management network is about to be another. Gives its vote in the pool database up when
+ * others have one, since a vote is bound to an address; with *error the change should not be begun. Ends within 30 s.
+ */
+void pool_prepare_address(struct pool *p, pool_done_fn *done, void *userdata);
+void pool_address_settled(struct pool *p); /* the change has ended, one way or the other */
 struct pool_join_request {
     const char *address, *user, *password, *fingerprint; /* fingerprint "": see POOL_FINGERPRINT_REQUIRED */
 };

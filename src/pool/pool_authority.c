@@ -240,7 +240,10 @@ void pool_authority_tick(struct pool *p) {
         pki_bundle_split(row_str(pool, FIELD_pool_ca_certificates), &roots, &crosses);
     if (!roots.n)
         return;
-    if (!is_signed_by(p->certificate, newest_of(&roots)))
+    /* One that names an address which this host had before is refused by those who check names. */
+    bool old_address = str_eq(row_str(own, FIELD_host_address), p->facts.address) &&
+                       !pki_certificate_has_address(p->certificate, p->facts.address);
+    if (old_address || !is_signed_by(p->certificate, newest_of(&roots)))
         ask_certificate(p, leader);
     else if (!str_eq(p->certificate, row_str(own, FIELD_host_certificate)))
         confirm(p, leader);

@@ -71,7 +71,7 @@ static void peer_disconnect(struct peer *p) {
     p->admitted = false;
 }
 
-static void peer_remove(struct peer *p) {
+void peer_forget(struct peer *p) {
     struct pool_channel *c = p->c;
     peer_disconnect(p);
     for (unsigned i = 0; i < c->n_peers; i++)
@@ -109,7 +109,7 @@ static void peer_lost(struct peer *p, const char *reason) {
         /* half fixed, half luck: hosts that lost the coordinator together do not come back together */
         loop_timer_set(c->connect_timer, c->backoff_ms / 2 + loop_random(c->config.loop) % (c->backoff_ms / 2 + 1));
     } else if (!p->expected) {
-        peer_remove(p);
+        peer_forget(p);
     }
 }
 
@@ -133,7 +133,7 @@ static void refuse(struct peer *p, const struct error *e) {
     peer_send(p, &m);
     if (p->channel)
         channel_finish(TAKE(p->channel), 2000);
-    peer_remove(p);
+    peer_forget(p);
 }
 
 /* Takes the place of what was known of the host: an expected entry without connection, or an older connection. */
@@ -145,7 +145,7 @@ static struct peer *peer_adopt(struct peer *fresh, const struct uuid *host) {
     fresh->liveness = known->liveness;
     fresh->expected = known->expected;
     calls_fail_for(fresh->c, known, "the host has connected anew");
-    peer_remove(known);
+    peer_forget(known);
     return fresh;
 }
 
@@ -155,7 +155,7 @@ static void hello_received(struct peer *p, const struct value *m) {
     const struct value *version = value_map_get(m, "version"), *wall = value_map_get(m, "wall"),
                        *hello_facts = value_map_get(m, "facts");
     if (!value_map_uuid(m, "host", &host) || !version || !wall || !hello_facts || hello_facts->type != VALUE_MAP) {
-        peer_remove(p);
+        peer_forget(p);
         return;
     }
     _cleanup_error_ struct error *e = NULL;
@@ -246,6 +246,9 @@ static void on_message(struct channel *channel, const char *json, size_t size, v
     } else if (str_eq(type, "refuse")) {
         if (p == p->c->coordinator)
             refusal_received(p, &m);
+    } else if (str_eq(type, "knock")) {
+        if (p != p->c->coordinator && !p->admitted)
+            knock_received(p, &m);
     } else if (!p->admitted) {
         return;
     } else if (str_eq(type, "beat")) {
@@ -290,6 +293,10 @@ static bool load_tls(struct tls_context **context, enum tls_role role, const str
     return *context != NULL;
 }
 
+bool client_tls_load(struct pool_channel *c, struct error **errp) {
+    return load_tls(&c->client_tls, TLS_MUTUAL_CLIENT, c, errp);
+}
+
 static void connect_now(struct pool_channel *c) {
     if (!c->target || (c->coordinator && c->coordinator->channel))
         return;
@@ -300,7 +307,7 @@ static void connect_now(struct pool_channel *c) {
     if (!p)
         return;
     p->expected = true;
-    if (load_tls(&c->client_tls, TLS_MUTUAL_CLIENT, c, &e))
+    if (client_tls_load(c, &e))
         p->channel = channel_connect(c->config.loop, c->target, c->config.port, NULL, c->client_tls,
                                      CONNECT_DEADLINE_MS, &callbacks, p, &e);
     if (!p->channel) {
@@ -321,7 +328,7 @@ void pool_channel_connect(struct pool_channel *c, const char *address) {
     free(TAKE(c->target));
     if (c->coordinator) {
         calls_fail_for(c, c->coordinator, "the coordinator has changed");
-        peer_remove(c->coordinator);
+        peer_forget(c->coordinator);
     }
     if (!address) {
         loop_timer_set(c->connect_timer, LOOP_NEVER);
@@ -337,7 +344,13 @@ void pool_channel_retry_now(struct pool_channel *c) {
     loop_timer_set(c->connect_timer, 0);
 }
 
-/* ---- coordinator: from the members ---- */
+void pool_channel_renew(struct pool_channel *c) {
+    if (c->coordinator && c->coordinator->channel)
+        peer_lost(c->coordinator, "this host's address is another now");
+    pool_channel_retry_now(c);
+}
+
+/* ---- from others ---- */
 static void on_accept(struct listener *n, struct stream *s, void *userdata) {
     struct pool_channel *c = userdata;
     struct peer *p = peer_new(c);
@@ -388,7 +401,7 @@ void pool_channel_expect(struct pool_channel *c, const struct uuid *hosts, unsig
         } else if (p->expected) {
             p->expected = false;
             if (!p->channel) {
-                peer_remove(p);
+                peer_forget(p);
                 i--;
             }
         }
@@ -464,8 +477,9 @@ void pool_channel_free(struct pool_channel *c) {
     if (!c)
         return;
     pool_channel_unlisten(c);
+    knocks_free(c);
     while (c->n_peers)
-        peer_remove(c->peers[0]);
+        peer_forget(c->peers[0]);
     calls_free(c);
     db_watch_free(c->batches);
     loop_source_free(c->connect_timer);

@@ -12,6 +12,7 @@
  *   welcome coordinator -> member: host, wall, facts;   refuse: code, params, then the end
  *   beat    both ways;   bye: goes down on purpose
  *   vol     owner, data (an export of the volatile store, as text)
+ *   knock   coordinator -> member that has lost it: host;   heard: host, then the end
  *   call    id, from, to, name, args;   return: id, to, value | code, params
  */
 #pragma once
@@ -39,6 +40,12 @@ struct pool_channel_callbacks {
     void (*welcomed)(const struct uuid *coordinator, const struct value *facts, int64_t skew_ms, void *userdata);
     /* Member: it has refused us. Trying goes on, slowly. */
     void (*refused)(const struct error *e, void *userdata);
+    /*
+     * Member: the coordinator knocks, from this address. `certified`: the name of the host in its certificate. True
+     * when it is ours: it is told so, and this host connects there.
+     */
+    bool (*knocked)(const struct uuid *host, const char *certified, const char *key_fingerprint, const char *address,
+                    void *userdata);
     /* The liveness of a host has changed: coordinator: any member; member: the coordinator. `reason` is a sentence
      * part. */
     void (*liveness)(const struct uuid *host, bool alive, const char *reason, void *userdata);
@@ -59,7 +66,10 @@ void pool_channel_free(struct pool_channel *c);
 /* The certificate or the authorities have changed on disk. */
 void pool_channel_reload(struct pool_channel *c);
 
-/* Coordinator: listens at `address` ("::" for any); members that were connected stay. NULL errp use: see error. */
+/*
+ * Listens at `address` ("::" for any); members that were connected stay. The coordinator for its members; a member for
+ * a coordinator that knocks, and to tell who asks it that it is none.
+ */
 bool pool_channel_listen(struct pool_channel *c, const char *address, struct error **errp) _warn_unused_;
 void pool_channel_unlisten(struct pool_channel *c);
 /* Coordinator: the hosts to judge; `assume_alive` gives each new one the whole patience first. */
@@ -68,6 +78,15 @@ void pool_channel_expect(struct pool_channel *c, const struct uuid *hosts, unsig
 void pool_channel_connect(struct pool_channel *c, const char *address);
 /* Member: tries again at once instead of waiting for its turn. */
 void pool_channel_retry_now(struct pool_channel *c);
+/* Member: leaves the connection it has and makes a new one at once: its own address is another now. */
+void pool_channel_renew(struct pool_channel *c);
+/*
+ * Coordinator: tells a member, at its address, where the pool is now (P10: within `deadline_ms`, nothing waits).
+ * `done` once: NULL when it has heard it.
+ */
+typedef void pool_knock_done_fn(const struct error *error /* borrowed */, void *userdata);
+void pool_channel_knock(struct pool_channel *c, const struct uuid *host, const char *address, unsigned deadline_ms,
+                        pool_knock_done_fn *done, void *userdata);
 /* Says goodbye to everybody connected: this host goes down on purpose. */
 void pool_channel_goodbye(struct pool_channel *c);
 

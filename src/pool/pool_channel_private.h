@@ -28,6 +28,8 @@ struct peer {
     size_t n_sent;
 };
 
+struct knock;
+
 struct served {
     const char *name;
     pool_serve_fn *fn;
@@ -59,12 +61,20 @@ struct pool_channel {
     unsigned n_served;
     struct pending *pending;
     uint64_t next_call;
+    struct knock *knocks;
 };
 
 /* pool_channel.c */
 struct peer *peer_find(const struct pool_channel *c, const struct uuid *host); /* NULL */
+void peer_forget(struct peer *p);                                              /* a connection that is of no use */
 bool peer_send(struct peer *p, const struct value *message);
 struct value message_new(const char *type);
+/* The TLS side of a connection that we make; false with *errp when the files on disk are of no use. */
+bool client_tls_load(struct pool_channel *c, struct error **errp) _warn_unused_;
+
+/* pool_knock.c */
+void knock_received(struct peer *p, const struct value *message);
+void knocks_free(struct pool_channel *c);
 
 /* pool_volatile.c: sends every admitted peer what it has not seen yet. */
 void volatile_flush(struct pool_channel *c);

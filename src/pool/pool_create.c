@@ -159,6 +159,29 @@ static void on_start_timer(struct loop_source *s, void *userdata) {
     pool_begin(userdata);
 }
 
+/* Who votes: as the rows say, and as the coordinator said; without any, one of the others must. */
+static struct strv relay_voters(const struct pool *p) {
+    struct strv v = pool_voter_addresses(p, /* without_self= */ true);
+    for (size_t i = 0; i < p->told_voters.n; i++)
+        if (!strv_has(&v, p->told_voters.items[i]) && !str_eq(p->told_voters.items[i], p->facts.address))
+            strv_add(&v, p->told_voters.items[i]);
+    for (unsigned i = 0; !v.n && i < p->identity.n_hosts; i++)
+        if (!uuid_eq(&p->identity.hosts[i].host, &p->identity.host))
+            strv_add(&v, p->identity.hosts[i].address);
+    return v;
+}
+
+char *pool_relay_voters(const struct pool *p) {
+    _cleanup_strv_ struct strv v = relay_voters(p);
+    return strv_join(&v, ", ");
+}
+
+void pool_start_relay(struct pool *p, const struct strv *voters, db_server_done_fn *done, void *userdata) {
+    free(p->relay_voters);
+    p->relay_voters = strv_join(voters, ", ");
+    db_server_start_relay(p->dbserver, voters, done, userdata);
+}
+
 void pool_begin(struct pool *p) {
     if (!p->start_timer)
         p->start_timer = loop_add_timer(p->config.loop, LOOP_NEVER, on_start_timer, p);
@@ -166,16 +189,12 @@ void pool_begin(struct pool *p) {
         loop_timer_set(p->start_timer, RETRY_MS);
         return;
     }
-    _cleanup_strv_ struct strv others = pool_voter_addresses(p, /* without_self= */ true);
+    _cleanup_strv_ struct strv others = relay_voters(p);
     bool alone = p->identity.n_hosts <= 1;
-    /* Nobody is known to have a vote: one of the others must. */
-    for (unsigned i = 0; !others.n && i < p->identity.n_hosts; i++)
-        if (!uuid_eq(&p->identity.hosts[i].host, &p->identity.host))
-            strv_add(&others, p->identity.hosts[i].address);
     if (p->identity.database == IDENTITY_DB_VOTER && (alone || db_server_has_file(p->dbserver))) {
         db_server_create(p->dbserver, p->facts.address, on_created, p); /* keeps a file that is there */
     } else if (others.n) {
-        db_server_start_relay(p->dbserver, &others, on_started, p);
+        pool_start_relay(p, &others, on_started, p);
     } else {
         log_err("this host has no copy of the pool database and knows no host that has one; run: xe "
                 "pool-emergency-reset-master master-address=ADDRESS");

@@ -1,68 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Confirming network changes, going down on purpose, and who leads: handing it over, taking it in an emergency. */
+/* Going down on purpose, and who leads: handing it over, taking it in an emergency. */
 #include "pool/pool_private.h"
 
 #define LOG_MODULE "pool"
 #include "base/log.h"
 
-#define CONFIRM_MS 6000
 #define WRITE_DEADLINE_MS 15000
 #define LEAVE_S 5
-
-/* ---- confirmation ---- */
-struct confirmation {
-    struct pool *p;
-    pool_done_fn *done;
-    void *userdata;
-    unsigned n_asked, n_answers, n_refused;
-    bool answered;
-};
-
-static void on_confirmed(const struct value *result, const struct error *error, void *userdata) {
-    struct confirmation *c = userdata;
-    if (error)
-        c->n_refused++;
-    if (!c->answered && (!error || c->n_refused == c->n_asked)) {
-        c->answered = true;
-        c->done(error, c->userdata);
-    }
-    if (++c->n_answers == c->n_asked)
-        free(c);
-}
-
-static void confirm_alone(void *userdata) {
-    struct confirmation *c = userdata;
-    c->done(NULL, c->userdata);
-    free(c);
-}
-
-static void ask(struct confirmation *c, const struct uuid *host, const char *hash) {
-    struct value args = value_map();
-    value_map_add(&args, "hash", value_string(hash));
-    c->n_asked++;
-    pool_channel_call(c->p->channel, host, "net_confirm", args, CONFIRM_MS, on_confirmed, c);
-}
-
-void pool_confirm_network(struct pool *p, const char *hash, pool_done_fn *done, void *userdata) {
-    struct confirmation *c = xnew0(struct confirmation);
-    *c = (struct confirmation){.p = p, .done = done, .userdata = userdata};
-    if (!pool_is_coordinator(p)) {
-        const struct row *pool = db_pool(p->config.db);
-        ask(c, pool ? row_ref(pool, FIELD_pool_master) : &p->identity.coordinator, hash);
-        return;
-    }
-    /* The coordinator is heard by its members: any that was alive will do; with none, there is nobody to lose. */
-    for (const struct row *h = db_first(p->config.db, CLASS_host); h; h = db_next(p->config.db, h))
-        if (!uuid_eq(&h->uuid, &p->identity.host) && pool_host_is_live(p, &h->uuid))
-            ask(c, &h->uuid, hash);
-    if (!c->n_asked)
-        loop_defer(p->config.loop, confirm_alone, c);
-}
-
-static void serve_confirm(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
-    /* That the question arrived, and the answer does, is the proof: both went over the network as it is now. */
-    pool_reply_return(reply, value_bool(true));
-}
 
 /* ---- going down ---- */
 struct shutdown {
@@ -215,8 +159,4 @@ void pool_emergency(struct pool *p, const char *address, pool_done_fn *done, voi
     *m = (struct emergency){p, done, userdata};
     log_notice("the pool database is made anew from this host's copy, by the operator's word");
     db_server_dissolve(p->dbserver, p->facts.address, /* solo= */ NULL, on_dissolved, m);
-}
-
-void pool_lead_init(struct pool *p) {
-    pool_channel_serve(p->channel, "net_confirm", serve_confirm, p);
 }

@@ -44,6 +44,21 @@ struct pool {
     uint64_t stray_since_ms;                    /* a server in the cluster that belongs to no host; 0: none */
     struct removal *removals;                   /* wait until no voter is being changed; owned */
     uint64_t dead_since_ms[IDENTITY_MAX_HOSTS]; /* by position of the host in the identity */
+
+    /* addresses (pool_address.c) */
+    bool readdressing; /* this host's address is about to be another: it takes no vote */
+    struct prepare *preparing;
+    bool address_writing, address_telling;
+    uint64_t address_after_ms;
+    char moved_from[64], moved_to[64]; /* the coordinator, when rows do not say so yet */
+    struct missing *missing;           /* coordinator: hosts that are not connected; owned */
+    unsigned n_missing;
+    struct confirmation *confirmations;
+    struct uuid *witnesses; /* hosts that were alive when the network change that runs began; owned */
+    unsigned n_witnesses;
+    char *relay_voters; /* what this host's relay was started with; NULL */
+    uint64_t relay_lost_ms;
+    struct strv told_voters; /* by the coordinator, when it let this host in */
 };
 
 /* pool.c */
@@ -56,6 +71,9 @@ struct strv pool_voter_addresses(const struct pool *p, bool without_self);
 /* pool_create.c: keys, certificates, the database server at start. */
 bool pool_certificates_load(struct pool *p, struct error **errp) _warn_unused_;
 void pool_begin(struct pool *p);
+/* The voters that a relay of this host would use, as one text; the caller frees. */
+char *pool_relay_voters(const struct pool *p);
+void pool_start_relay(struct pool *p, const struct strv *voters, db_server_done_fn *done, void *userdata);
 void pool_insert_first(struct pool *p);
 /* `retired`: taken by the pool channel only. In an order that leaves a host that its pool knows, wherever it is cut. */
 bool pool_write_certificates(struct pool *p, const char *certificate, const char *authorities, const char *retired,
@@ -88,9 +106,22 @@ void pool_voters_ask(struct pool *p, pool_cluster_fn *fn, void *userdata);
 /* Takes the vote of the server at this address away, by way of any voter that has a majority behind it. */
 void pool_voters_kick(struct pool *p, const char *address, db_server_done_fn *done, void *userdata);
 
+/* pool_address.c: this host's address changes, or the coordinator's. */
+void pool_address_init(struct pool *p);
+void pool_address_done(struct pool *p);
+void pool_address_tick(struct pool *p);
+/* Its network is about to give this host another address: it should not be made a voter now. */
+bool pool_address_is_moving(const struct pool *p, const struct row *host);
+/* See pool_channel_callbacks. */
+bool pool_address_knocked(struct pool *p, const struct uuid *host, const char *certified, const char *key,
+                          const char *address);
+
 /* pool_remove.c */
 void pool_remove_init(struct pool *p);
 void pool_remove_done(struct pool *p);
 void pool_remove_tick(struct pool *p); /* starts the next removal that waits, when no voter is being changed */
-/* pool_lead.c */
-void pool_lead_init(struct pool *p);
+/* pool_confirm.c */
+void pool_confirm_init(struct pool *p);
+void pool_confirm_done(struct pool *p);
+/* Who is alive now should hear this host after the network change that begins (`anew`) or runs. */
+void pool_note_witnesses(struct pool *p, bool anew);

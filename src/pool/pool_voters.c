@@ -133,7 +133,7 @@ static void decide(struct pool *p) {
         hosts[n] = (struct voter_host){.host = h->uuid,
                                        .role = voter ? VOTER_VOTER : VOTER_RELAY,
                                        .live = live,
-                                       .leaving = str_eq(state, "leaving"),
+                                       .leaving = str_eq(state, "leaving") || pool_address_is_moving(p, h),
                                        .ready = str_starts(state, "ready"),
                                        .dead_for_ms = live ? 0 : now - p->dead_since_ms[n],
                                        .coordinator = uuid_eq(&h->uuid, &p->identity.host)};
@@ -337,7 +337,7 @@ static void on_joined(const struct error *error, void *userdata) {
     struct strv voters = s->voters;
     s->voters = (struct strv){0};
     served_end(s, error);
-    db_server_start_relay(p->dbserver, &voters, on_back_to_relay, p);
+    pool_start_relay(p, &voters, on_back_to_relay, p);
     strv_done(&voters);
 }
 
@@ -354,10 +354,12 @@ static struct served *serve_begin(struct pool *p, const struct value *args, stru
 static void serve_promote(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
     struct pool *p = userdata;
     struct served *s = serve_begin(p, args, reply);
-    if (p->identity.database == IDENTITY_DB_VOTER || !s->voters.n || p->going_down) {
+    if (p->identity.database == IDENTITY_DB_VOTER || !s->voters.n || p->going_down || p->readdressing) {
         _cleanup_error_ struct error *e = NULL;
         error_set(&e, ERR_DB_SERVER_FAILED,
-                  p->going_down ? "this host goes down" : "this host has a vote already, or was not told who else has",
+                  p->going_down     ? "this host goes down"
+                  : p->readdressing ? "this host's address is about to be another"
+                                    : "this host has a vote already, or was not told who else has",
                   NULL);
         served_end(s, e);
         return;
@@ -371,7 +373,7 @@ static void on_left(const struct error *error, void *userdata) {
     if (!error) {
         p->identity.database = IDENTITY_DB_NONE;
         pool_save(p);
-        db_server_start_relay(p->dbserver, &s->voters, on_back_to_relay, p);
+        pool_start_relay(p, &s->voters, on_back_to_relay, p);
     }
     served_end(s, error);
 }
