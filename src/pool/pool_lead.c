@@ -123,10 +123,7 @@ static void on_dissolved(const struct error *error, void *userdata) {
     if (error) {
         m->done(error, m->userdata);
     } else {
-        p->identity.database = IDENTITY_DB_VOTER;
-        for (unsigned i = 0; i < p->identity.n_hosts; i++)
-            p->identity.hosts[i].voter = uuid_eq(&p->identity.hosts[i].host, &p->identity.host);
-        pool_save(p);
+        pool_dissolved(p);
         write_leader(p, &p->identity.host, m->done, m->userdata);
     }
     free(m);

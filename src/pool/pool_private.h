@@ -41,6 +41,7 @@ struct pool {
     struct strv cluster; /* addresses of the cluster's servers, at the last look */
     bool cluster_known;
     unsigned n_ticks;
+    uint64_t solo_since_ms;                     /* without a majority, though allowed to go on alone; 0: not */
     uint64_t stray_since_ms;                    /* a server in the cluster that belongs to no host; 0: none */
     struct removal *removals;                   /* wait until no voter is being changed; owned */
     uint64_t dead_since_ms[IDENTITY_MAX_HOSTS]; /* by position of the host in the identity */
@@ -115,6 +116,12 @@ bool pool_address_is_moving(const struct pool *p, const struct row *host);
 /* See pool_channel_callbacks. */
 bool pool_address_knocked(struct pool *p, const struct uuid *host, const char *certified, const char *key,
                           const char *address);
+
+/* pool_solo.c: of a pool of two, one host may go on without the other. */
+/* Coordinator, before the voters are changed: true when the rows name whom they should. */
+bool pool_solo_settle(struct pool *p);
+void pool_solo_tick(struct pool *p);
+void pool_dissolved(struct pool *p); /* the cluster is this host alone now: notes it on disk */
 
 /* pool_remove.c */
 void pool_remove_init(struct pool *p);

@@ -143,7 +143,7 @@ static void decide(struct pool *p) {
             write_role(p, &h->uuid, voter);
         }
     }
-    if (p->voters_busy || end_stray(p, now))
+    if (p->voters_busy || end_stray(p, now) || !pool_solo_settle(p))
         return;
     struct voter_action a = voters_next(hosts, n, REPLACE_AFTER_MS);
     if (a.kind != VOTER_NOTHING)
@@ -289,6 +289,8 @@ void pool_voters_tick(struct pool *p) {
     if (p->db_started && !p->going_down && p->identity.database == IDENTITY_DB_VOTER && p->identity.n_hosts > 1 &&
         !db_get_status(p->config.db).has_quorum && !db_server_is_busy(p->dbserver))
         ask_about_us(p);
+    if (p->db_started && !p->going_down)
+        pool_solo_tick(p);
     if (!p->db_started || p->going_down || db_server_is_busy(p->dbserver))
         return;
     if (!db_server_is_running(p->dbserver)) {
