@@ -36,6 +36,7 @@ void db_free(struct db *d) {
     uuidmap_free(d->owners);
     free(d->tombstones);
     free(d->status_text);
+    free(d->refusal);
     free(d);
 }
 

@@ -163,3 +163,5 @@ void db_on_status(struct db *d, db_status_fn *fn,
 /* Starts following the local database server on its unix socket; reconnects for ever with back-off. */
 void db_sync_start(struct db *d, const char *socket_path);
 void db_sync_stop(struct db *d);
+/* Stops, and says why it does not follow: `text` becomes the status text until it is started again. */
+void db_sync_refuse(struct db *d, const char *text);

@@ -90,6 +90,7 @@ struct db {
 
     struct db_status status;
     char *status_text;
+    char *refusal; /* why nothing is followed; NULL */
     db_status_fn *status_fn;
     void *status_userdata;
     struct db_sync *sync;

@@ -66,6 +66,8 @@ void db_server_free(struct db_server *s) {
     step_end(s);
     server_cancel_queries(s);
     unixctl_cancel(s->cut_call);
+    if (s->version_child)
+        child_cancel(s->version_child);
     operation_clear(s);
     error_free(s->failure);
     char *texts[] = {s->db_dir, s->file, s->fresh, s->standalone, s->socket, s->control, s->pidfile,

@@ -115,3 +115,16 @@ void db_server_get_status(struct db_server *s, db_server_status_fn *fn, void *us
 /* The addresses of the cluster's servers; empty without an answer. */
 typedef void db_server_servers_fn(const struct strv *addresses, bool has_quorum, void *userdata);
 void db_server_servers(struct db_server *s, db_server_servers_fn *fn, void *userdata);
+
+/* ---- the schema of the database, as the running server has it ---- */
+/* version NULL: no answer now, as while it joins. Not an operation. One question at a time: a second one replaces it.
+ */
+typedef void db_server_version_fn(const char *version /* borrowed */, void *userdata);
+void db_server_get_schema_version(struct db_server *s, db_server_version_fn *fn, void *userdata);
+enum db_schema {
+    DB_SCHEMA_SAME,
+    DB_SCHEMA_OLDER,   /* to be converted */
+    DB_SCHEMA_NEWER,   /* has more than this version knows, which does no harm: only the last number is higher */
+    DB_SCHEMA_FOREIGN, /* of a later kind, or not a version at all */
+};
+enum db_schema db_schema_compare(const char *version);

@@ -45,6 +45,9 @@ struct db_server {
     char *server_text; /* what a failed start said */
 
     struct status_query *queries;
+    struct child *version_child;
+    db_server_version_fn *version_fn;
+    void *version_userdata;
     struct unixctl *cut_call;
     bool has_failed; /* seen failed, and not yet seen whole again */
 };

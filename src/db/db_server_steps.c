@@ -9,6 +9,7 @@
 #include "ovsdb/ovsdb_value.h"
 
 #define MAX_ARGS 40
+#define MAX_VERSION 4096
 /* How many set-aside files of each kind are kept, the newest; damaged ones are kept all. */
 #define KEEP_ASIDE 3
 
@@ -201,12 +202,42 @@ void step_undo_join(struct db_server *s) {
 
 /* ---- schema ---- */
 
-static bool parse_version(const char *text, int64_t ret[static 3]) {
-    long long a, b, c;
-    if (sscanf(text, "%lld.%lld.%lld", &a, &b, &c) != 3)
-        return false;
-    ret[0] = a, ret[1] = b, ret[2] = c;
-    return true;
+static bool parse_version(const char *text, long long ret[static 3]) {
+    char rest;
+    return sscanf(text, "%lld.%lld.%lld%c", &ret[0], &ret[1], &ret[2], &rest) == 3 ||
+           (sscanf(text, "%lld.%lld.%lld%c", &ret[0], &ret[1], &ret[2], &rest) == 4 && rest == '\n');
+}
+
+enum db_schema db_schema_compare(const char *version) {
+    long long theirs[3], ours[3];
+    if (!parse_version(version, theirs) || !parse_version(model_schema_version, ours))
+        return DB_SCHEMA_FOREIGN;
+    for (int i = 0; i < 3; i++) {
+        if (theirs[i] < ours[i])
+            return DB_SCHEMA_OLDER;
+        if (theirs[i] > ours[i])
+            return i < 2 ? DB_SCHEMA_FOREIGN : DB_SCHEMA_NEWER;
+    }
+    return DB_SCHEMA_SAME;
+}
+
+static void on_asked_version(const struct child_result *r, void *userdata) {
+    struct db_server *s = userdata;
+    s->version_child = NULL;
+    char *text = xstrdup(buf_str(&r->out));
+    text[strcspn(text, "\n")] = '\0';
+    s->version_fn(r->exit_code == 0 ? text : NULL, s->version_userdata);
+    free(text);
+}
+
+void db_server_get_schema_version(struct db_server *s, db_server_version_fn *fn, void *userdata) {
+    _cleanup_free_ char *remote = strf("unix:%s", s->socket);
+    const char *argv[] = {"ovsdb-client", "-t", "2", "get-schema-version", remote, DB_NAME, NULL};
+    if (s->version_child)
+        child_cancel(s->version_child);
+    s->version_fn = fn;
+    s->version_userdata = userdata;
+    s->version_child = child_run(s->loop, argv, NULL, 4000, MAX_VERSION, on_asked_version, s);
 }
 
 static void on_schema_converted(struct db_server *s, const struct child_result *r) {
@@ -217,23 +248,23 @@ static void on_schema_converted(struct db_server *s, const struct child_result *
 }
 
 static void on_version(struct db_server *s, const struct child_result *r) {
-    int64_t theirs[3], ours[3];
-    if (r->exit_code != 0 || !parse_version(buf_str(&r->out), theirs) || !parse_version(model_schema_version, ours)) {
+    if (r->exit_code != 0) {
         server_tool_failed(s, "the schema of the pool database cannot be read", r);
         return;
     }
-    int compared = 0;
-    for (int i = 0; i < 3 && compared == 0; i++)
-        compared = theirs[i] < ours[i] ? -1 : theirs[i] > ours[i] ? 1 : 0;
-    if (compared == 0) {
+    _cleanup_free_ char *version = server_said(s, r), *remote = strf("unix:%s", s->socket);
+    switch (db_schema_compare(version)) {
+    case DB_SCHEMA_SAME:
         server_next(s);
-    } else if (compared > 0) {
-        server_fail(s, "the pool database has schema %lld.%lld.%lld, newer than %s of this version",
-                    (long long)theirs[0], (long long)theirs[1], (long long)theirs[2], model_schema_version);
-    } else {
-        _cleanup_free_ char *remote = strf("unix:%s", s->socket);
+        return;
+    case DB_SCHEMA_NEWER:
+    case DB_SCHEMA_FOREIGN:
+        server_fail(s, "the pool database has schema %s, newer than %s of this version", version, model_schema_version);
+        return;
+    case DB_SCHEMA_OLDER:
         server_run(s, s->step_timeout_ms, on_schema_converted,
                    (const char *const[]){"ovsdb-client", "convert", remote, s->schema, NULL});
+        return;
     }
 }
 

@@ -56,7 +56,7 @@ const char *db_sync_obstacle(struct db *d) {
 static void update_status(struct db *d) {
     struct db_sync *y = d->sync;
     struct db_status now = {.loaded = d->status.loaded};
-    const char *text = "The pool database is not followed.";
+    const char *text = d->refusal ? d->refusal : "The pool database is not followed.";
     if (y) {
         now.connected = ovsdb_conn_is_connected(y->conn);
         now.has_quorum = now.connected && y->reaches_leader;
@@ -216,8 +216,18 @@ static void on_notify(struct ovsdb_conn *c, const char *method, const json_t *pa
         ovsdb_monitor_notify(y->server, method, params);
 }
 
+void db_sync_refuse(struct db *d, const char *text) {
+    free(d->refusal);
+    d->refusal = xstrdup(text);
+    if (d->sync)
+        db_sync_stop(d);
+    else
+        update_status(d);
+}
+
 void db_sync_start(struct db *d, const char *socket_path) {
     db_sync_stop(d);
+    free(TAKE(d->refusal));
     struct db_sync *y = xnew0(struct db_sync);
     d->sync = y;
     y->db = d;

@@ -325,6 +325,7 @@ static void on_state(struct loop_source *s, void *userdata) {
                                 .has_coordinator = has,
                                 .without_ms = without,
                                 .trouble = trouble,
+                                .sync_text = str_or_empty(p->schema_text),
                                 .replica_loaded = status.loaded && pool_own_row(p),
                                 .network_pending = p->network_pending,
                                 .proven = p->proven,
@@ -361,6 +362,7 @@ static void on_voters(struct loop_source *s, void *userdata) {
     struct pool *p = userdata;
     loop_timer_set(p->voters_timer, VOTERS_MS);
     pool_remove_tick(p);
+    pool_schema_tick(p);
     pool_voters_tick(p);
     pool_address_tick(p);
     pool_authority_tick(p);
@@ -438,6 +440,7 @@ void pool_free(struct pool *p) {
     pool_confirm_done(p);
     strv_done(&p->told_voters);
     free(p->relay_voters);
+    free(p->schema_text);
     sm_done(&p->sm);
     strv_done(&p->cluster);
     char *texts[] = {p->state_dir,    p->run_dir,     p->schema_path, p->pki_dir,  p->key_path,

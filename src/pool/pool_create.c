@@ -142,9 +142,7 @@ static void on_started(const struct error *error, void *userdata) {
         loop_timer_set(p->start_timer, RETRY_MS);
         return;
     }
-    if (!p->db_started)
-        db_sync_start(p->config.db, db_server_socket(p->dbserver));
-    p->db_started = true;
+    pool_schema_look(p);
 }
 
 static void on_created(const struct error *error, void *userdata) {

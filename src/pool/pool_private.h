@@ -41,6 +41,9 @@ struct pool {
     struct strv cluster; /* addresses of the cluster's servers, at the last look */
     bool cluster_known;
     unsigned n_ticks;
+    bool schema_asking, schema_known;
+    char *schema_text; /* the database's schema is not ours: what and why; NULL */
+    uint64_t convert_after_ms;
     uint64_t solo_since_ms;                     /* without a majority, though allowed to go on alone; 0: not */
     uint64_t stray_since_ms;                    /* a server in the cluster that belongs to no host; 0: none */
     struct removal *removals;                   /* wait until no voter is being changed; owned */
@@ -122,6 +125,10 @@ bool pool_address_knocked(struct pool *p, const struct uuid *host, const char *c
 bool pool_solo_settle(struct pool *p);
 void pool_solo_tick(struct pool *p);
 void pool_dissolved(struct pool *p); /* the cluster is this host alone now: notes it on disk */
+
+/* pool_schema.c */
+void pool_schema_look(struct pool *p); /* the database server runs: is its database ours? Follows it then. */
+void pool_schema_tick(struct pool *p);
 
 /* pool_remove.c */
 void pool_remove_init(struct pool *p);

@@ -63,7 +63,7 @@ static const char *reason(enum host_state s, const struct state_facts *f) {
     case STATE_CONTACTING:
         return f->trouble[0] ? f->trouble : "asking the coordinator to let this host in";
     case STATE_SYNCING:
-        return "taking over the pool's database";
+        return f->sync_text && f->sync_text[0] ? f->sync_text : "taking over the pool's database";
     case STATE_RECONCILING:
         return "bringing the network to what the pool wants";
     case STATE_PROVING:

@@ -33,6 +33,7 @@ struct state_facts {
     bool has_coordinator;     /* we are it and the database has a quorum, or it has welcomed us and is alive */
     uint64_t without_ms;      /* how long that has not been so; 0 while it is */
     const char *trouble;      /* why not */
+    const char *sync_text;    /* why the replica may not load; "" */
     bool replica_loaded;      /* and holds our own row */
     bool network_pending;     /* the network agent has not settled yet */
     bool proven;              /* the first proof after the start has ended, whatever it showed */

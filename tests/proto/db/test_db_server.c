@@ -19,6 +19,7 @@
 #include "base/fs.h"
 #include "db/db.h"
 #include "db/db_server.h"
+#include "model/model.h"
 #include "loop/child.h"
 #include "ovsdb/ovsdb_conn.h"
 #include "servers.h"
@@ -440,6 +441,24 @@ static void test_schema(void **state) {
     OPERATION(f, "newer than", db_server_convert(host(f, 0), on_done, f));
 }
 
+static void test_schema_compare(void **state) {
+    long long v[3];
+    assert_int_equal(sscanf(model_schema_version, "%lld.%lld.%lld", &v[0], &v[1], &v[2]), 3);
+    const struct {
+        long long add[3];
+        enum db_schema expected;
+    } cases[] = {{{0, 0, 0}, DB_SCHEMA_SAME},     {{0, 0, 1}, DB_SCHEMA_NEWER},  {{0, 1, 0}, DB_SCHEMA_FOREIGN},
+                 {{1, -1, 0}, DB_SCHEMA_FOREIGN}, {{-1, 5, 5}, DB_SCHEMA_OLDER}, {{0, -1, 9}, DB_SCHEMA_OLDER}};
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_free_ char *text =
+            strf("%lld.%lld.%lld", v[0] + cases[i].add[0], v[1] + cases[i].add[1], v[2] + cases[i].add[2]);
+        assert_int_equal(db_schema_compare(text), cases[i].expected);
+    }
+    static const char *const nonsense[] = {"", "1", "1.2", "a.b.c", "1.2.3.4", "1.2.3 beta"};
+    for (size_t i = 0; i < ARRAY_SIZE(nonsense); i++)
+        assert_int_equal(db_schema_compare(nonsense[i]), DB_SCHEMA_FOREIGN);
+}
+
 static void test_parse_status(void **state) {
     struct db_server_status st;
     const char *good = "1e72\nName: Muster\nCluster ID: b36f (b36f737e-44c4-4822-bdf2-686f57bfabcd)\n"
@@ -477,6 +496,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cut_short, setup, teardown),
         cmocka_unit_test_setup_teardown(test_schema, setup, teardown),
+        cmocka_unit_test(test_schema_compare),
         cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown), /* last: it leaves the mount namespace */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
