@@ -76,6 +76,7 @@ def _check_field(model, cls, f):
         raise ModelError(f"{f.where}: writer must be coordinator, owner or nobody, not '{f.writer}'")
     _check_type(model, f.type, f.where)
     _check_role(model, f.write_role, f.where)
+    _check_role(model, f.read_role or cls.read_role, f.where)
     _check_doc(f.doc, f.where)
     if f.default is not None and not value_fits(model, f.type, f.default):
         raise ModelError(f"{f.where}: the default does not fit type '{f.type.text}'")
@@ -83,12 +84,20 @@ def _check_field(model, cls, f):
         raise ModelError(f"{f.where}: a field that is computed cannot be RW")
     if cls.store == "volatile" and f.store == "db":
         raise ModelError(f"{f.where}: rows of '{cls.name}' are volatile, so none of its fields can be in the database")
-    if f.store == "db" and f.type.kind in ("record", "any", "void"):
+    if f.store == "db" and f.type.kind in ("record", "any", "void", "option"):
         raise ModelError(f"{f.where}: type '{f.type.text}' cannot be stored")
     if f.store == "db" and f.type.elem and f.type.elem.kind in ("set", "map", "record", "any", "void"):
         raise ModelError(f"{f.where}: the database cannot hold '{f.type.elem.text}' inside a set or map")
     if f.relation:
         _check_relation(model, cls, f)
+    if f.store == "volatile" and (f.access == "RW" or f.setters) and not f.refused and not cls.clients_write:
+        raise ModelError(f"{f.where}: clients cannot set what its owner host keeps in memory; say why it is refused")
+    if f.removed and f.store != "derived":
+        raise ModelError(f"{f.where}: a removed field keeps no value, so it has no store")
+    if f.refused and not (f.access == "RW" or f.setters):
+        raise ModelError(f"{f.where}: has no setters to refuse")
+    if f.refused:
+        _check_doc(f.refused, f.where)
 
 
 def _check_relation(model, cls, f):
@@ -140,12 +149,18 @@ def _check_cli(model, cls):
             if not field:
                 raise ModelError(f"{f.where}: no field '{step}' on the path")
             if i + 1 < len(f.path):
-                if field.type.kind != "ref":
+                target = field.type.elem if field.type.kind == "set" else field.type
+                if target.kind != "ref":
                     raise ModelError(f"{f.where}: '{step}' is not a reference, the path cannot go through it")
-                at = model.class_by_name(field.type.name)
-    for name in cls.cli_default:
-        if name not in names:
-            raise ModelError(f"{cls.file}: cli: default '{name}' is not among the fields")
+                at = model.class_by_name(target.name)
+    for view in cls.cli_views:
+        for name in view.default:
+            if name not in names:
+                raise ModelError(f"{view.where}: default '{name}' is not among the fields")
+        for name, _ in view.only:
+            field = cls.field(name)
+            if not field or field.type.kind != "bool":
+                raise ModelError(f"{view.where}: '{name}' is no field that is true or false")
 
 
 def check(model):
@@ -162,6 +177,11 @@ def check(model):
             raise ModelError(f"{cls.file}: class: no store is called '{cls.store}'")
         _check_doc(cls.doc, f"{cls.file}: class")
         _check_role(model, cls.create_role, f"{cls.file}: class")
+        _check_role(model, cls.read_role, f"{cls.file}: class")
+        if cls.removed and cls.store != "none":
+            raise ModelError(f"{cls.file}: class: what the API has removed has no objects, so it has no store")
+        if cls.read_role != "read-only" and cls.events:
+            raise ModelError(f"{cls.file}: class: events show whole records to everyone, so it must say events = false")
         for name in cls.implicit:
             if name not in IMPLICIT:
                 raise ModelError(f"{cls.file}: class: '{name}' is not an implicit call")
@@ -178,5 +198,7 @@ def check(model):
                     raise ModelError(f"{call.where}: its handler '{call.handler}' also belongs to {handlers[call.handler]}")
                 handlers[call.handler] = call.full_name
         _check_cli(model, cls)
+        if cls.store == "db" and not cls.bare and not any(f.store == "db" for f in cls.fields):
+            raise ModelError(f"{cls.file}: class: a table of the database needs a column; no field is kept there")
     for e in model.errors:
         _check_doc(e.text, f"datamodel/errors.toml: {e.code}")

@@ -16,16 +16,22 @@ def source(model):
             path = ".".join(f.path)
             out.append(f"    {{.name = {c_string(f.name)}, .rights = CLI_{f.rights}, .path = {c_string(path)}{flags}}},\n")
         out.append("};\n")
-        names = ", ".join(c_string(n) for n in cls.cli_default) or "NULL"
-        out.append(f"static const char *const cli_default_{cls.name}[] = {{{names}}};\n")
+        for i, view in enumerate(cls.cli_views):
+            names = ", ".join(c_string(n) for n in view.default) or "NULL"
+            out.append(f"static const char *const cli_default_{cls.name}_{i}[] = {{{names}}};\n")
+            if view.only:
+                only = ", ".join(f"{{{c_string(name)}, {str(value).lower()}}}" for name, value in view.only)
+                out.append(f"static const struct cli_condition cli_only_{cls.name}_{i}[] = {{{only}}};\n")
     out.append("\nconst struct cli_class cli_classes[] = {\n")
-    for cls in listed:
+    views = [(cls, i, view) for cls in listed for i, view in enumerate(cls.cli_views)]
+    for cls, i, view in views:
+        only = f",\n     .only = cli_only_{cls.name}_{i}, .n_only = {len(view.only)}" if view.only else ""
         out.append(
-            f"    {{.name = {c_string(cls.cli_name)}, .class_id = CLASS_{cls.name},"
+            f"    {{.name = {c_string(view.name)}, .class_id = CLASS_{cls.name},"
             f" .fields = cli_fields_{cls.name}, .n_fields = {len(cls.cli_fields)},\n"
-            f"     .default_fields = cli_default_{cls.name}, .n_default_fields = {len(cls.cli_default)}}},\n"
+            f"     .default_fields = cli_default_{cls.name}_{i}, .n_default_fields = {len(view.default)}{only}}},\n"
         )
     if not listed:
         out.append("    {0},\n")
-    out.append(f"}};\nconst unsigned cli_n_classes = {len(listed)};\n")
+    out.append(f"}};\nconst unsigned cli_n_classes = {len(views)};\n")
     return "".join(out)

@@ -22,7 +22,7 @@ def _fields(cls):
         return
     yield "| field | type | access | kept in | |\n|---|---|---|---|---|\n"
     for f in shown:
-        old = " *For old clients.*" if f.deprecated else ""
+        old = " *Removed from the API.*" if f.removed else " *For old clients.*" if f.deprecated else ""
         cells = (f"`{f.name}`", f"`{f.type.text}`", ACCESS[f.access], STORES[f.store], f.doc + old)
         yield "| " + " | ".join(_cell(c) for c in cells) + " |\n"
     yield "\n"
@@ -51,15 +51,20 @@ def _call(call):
 
 def _calls(cls):
     written = [c for c in cls.calls if c.kind == "custom"]
-    made = [c for c in cls.calls if c.kind != "custom"]
+    made = [c for c in cls.calls if c.kind != "custom" and not c.planned]
+    refused = [c for c in cls.calls if c.kind != "custom" and c.planned]
     for call in [c for c in written if not c.planned] + [c for c in written if c.planned]:
         yield from _call(call)
     if made:
         yield "From the fields: " + ", ".join(f"`{c.name}`" for c in made) + ".\n\n"
+    for answer in dict.fromkeys(c.planned for c in refused):
+        names = ", ".join(f"`{c.name}`" for c in refused if c.planned == answer)
+        yield f"Answered with `{answer[0]}` ({answer[1]}): {names}.\n\n"
 
 
 def _class(cls):
-    yield f"## {cls.name}\n\n{cls.doc}{' *For old clients.*' if cls.deprecated else ''}\n\n"
+    old = " *Removed from the API.*" if cls.removed else " *For old clients.*" if cls.deprecated else ""
+    yield f"## {cls.name}\n\n{cls.doc}{old}\n\n"
     yield from _fields(cls)
     yield from _calls(cls)
 

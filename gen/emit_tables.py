@@ -20,6 +20,7 @@ KINDS = {
     "set": "TYPE_SET",
     "map": "TYPE_MAP",
     "any": "TYPE_ANY",
+    "option": "TYPE_ANY",
 }
 ACCESS = {"RW": "FIELD_RW", "StaticRO": "FIELD_STATIC_RO", "DynamicRO": "FIELD_DYNAMIC_RO"}
 STORES = {"db": "STORE_DB", "volatile": "STORE_VOLATILE", "relation": "STORE_RELATION", "derived": "STORE_DERIVED"}

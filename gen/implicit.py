@@ -3,8 +3,8 @@
 
 from load import IMPLICIT, Call, Param, parse_type
 
+REMOVED = ("MESSAGE_REMOVED", "The API has removed this.")
 VOID = parse_type("void", "")
-STRING = parse_type("string", "")
 
 
 def _param(name, text, doc=""):
@@ -16,16 +16,22 @@ def _field_calls(cls, field):
     name, words = field.name, field.name.replace("_", " ")
 
     def make(prefix, kind, params, result, role, doc, place="coordinator"):
-        return Call(prefix + name, cls.name, kind, [ref, *params], result, role, place, field=name, doc=doc, where=field.where)
+        planned = None
+        if cls.removed or field.removed:
+            planned = REMOVED
+        elif field.refused and kind != "get_field":
+            planned = ("NOT_IMPLEMENTED", field.refused)
+        params = [ref, *params]
+        return Call(prefix + name, cls.name, kind, params, result, role, place, field=name, planned=planned, doc=doc, where=field.where)
 
     if cls.getters:
-        yield make("get_", "get_field", [], field.type, "read-only", f"Gives the {words} of a {cls.name}.", "local")
+        yield make("get_", "get_field", [], field.type, field.read_role or cls.read_role, f"Gives the {words} of a {cls.name}.", "local")
     if field.access != "RW" and not field.setters:
         return
     value = Param("value", field.type, False, None, "the new value")
     yield make("set_", "set_field", [value], VOID, field.write_role, f"Sets the {words} of a {cls.name}.")
     if field.type.kind == "map":
-        key = Param("key", STRING, False, None, "the key")
+        key = Param("key", field.type.key, False, None, "the key")
         item = Param("value", field.type.elem, False, None, "what it stands for")
         doc = f"Adds a key to the {words} of a {cls.name}; one that is there already is an error."
         yield make("add_to_", "add_to_map", [key, item], VOID, field.write_role, doc)
@@ -71,9 +77,10 @@ def _object_call(cls, name):
         kinds.get(name, name),
         params,
         parse_type(result, ""),
-        cls.create_role if writes else "read-only",
+        cls.create_role if writes else cls.read_role,
         "coordinator" if writes else "local",
         has_async=writes,
+        planned=REMOVED if cls.removed else None,
         doc=doc,
         where=cls.file,
     )

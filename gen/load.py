@@ -26,7 +26,7 @@ class ModelError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Type:
-    kind: str  # a member of SCALARS, or enum ref record set map
+    kind: str  # a member of SCALARS, or enum ref record set map option
     text: str
     name: str = ""  # of the enum or the class
     key: "Type | None" = None
@@ -43,9 +43,12 @@ class Field:
     default: object  # None: mandatory in create()
     relation: tuple | None
     write_role: str
+    read_role: str  # "": that of the class
     internal: bool
     setters: bool
+    refused: str  # why its setters are answered with NOT_IMPLEMENTED; "" when they work
     deprecated: bool
+    removed: bool  # still in records; its calls are answered with MESSAGE_REMOVED
     doc: str
     where: str
 
@@ -99,6 +102,16 @@ class CliField:
 
 
 @dataclasses.dataclass
+class CliView:
+    """One list of xe over a class; most have a single one, VMs have three."""
+
+    name: str
+    default: list
+    only: list  # (field, bool): what must hold of an object for it to be in this list
+    where: str
+
+
+@dataclasses.dataclass
 class Class:
     name: str
     file: str
@@ -107,14 +120,16 @@ class Class:
     events: bool
     implicit: list
     getters: bool
+    clients_write: bool  # volatile rows that the host which is asked owns itself: tasks
+    read_role: str
     create_role: str
     deprecated: bool
+    removed: bool
     bare: bool
     fields: list
     calls: list
-    cli_name: str = ""
-    cli_default: list = dataclasses.field(default_factory=list)
     cli_fields: list = dataclasses.field(default_factory=list)
+    cli_views: list = dataclasses.field(default_factory=list)
 
     def field(self, name):
         return next((f for f in self.fields if f.name == name), None)
@@ -136,6 +151,7 @@ class Model:
     errors: list = dataclasses.field(default_factory=list)
     roles: list = dataclasses.field(default_factory=list)
     schema_version: str = ""
+    left_out: dict = dataclasses.field(default_factory=dict)  # class of the API -> why it is not here
     inputs: list = dataclasses.field(default_factory=list)
 
     def class_by_name(self, name):
@@ -154,6 +170,8 @@ def parse_type(text, where):
     if text.startswith("(") and text.endswith(") map") and " -> " in text:
         key, elem = _split_map(text[1:-5], where)
         return Type("map", text, key=parse_type(key, where), elem=parse_type(elem, where))
+    if text.endswith(" option"):
+        return Type("option", text, elem=parse_type(text[:-7], where))
     if text.endswith(" set"):
         return Type("set", text, elem=parse_type(text[:-4], where))
     words = text.split(" ")
@@ -206,7 +224,8 @@ def _load_field(name, data, class_store, where):
         if len(parts) != 2:
             raise ModelError(f"{where}: relation must be written 'Class.field', not '{relation}'")
         relation = tuple(parts)
-    store = t.take("store", str, "relation" if relation else class_store)
+    removed = t.take("removed", bool, False)
+    store = t.take("store", str, "relation" if relation else "derived" if removed else class_store)
     default_writer = {"db": "coordinator", "volatile": "owner"}.get(store, "nobody")
     field = Field(
         name=name,
@@ -217,8 +236,11 @@ def _load_field(name, data, class_store, where):
         default=t.take("default", object),
         relation=relation,
         write_role=t.take("write_role", str, "pool-operator"),
+        read_role=t.take("read_role", str, ""),
         internal=t.take("internal", bool, False),
         setters=t.take("setters", bool, False),
+        refused=t.take("refused", str, ""),
+        removed=removed,
         deprecated=t.take("deprecated", bool, False),
         doc=t.take("doc", str, required=True),
         where=where,
@@ -275,10 +297,24 @@ def _load_call(name, data, class_name, where):
     return call
 
 
+def _load_view(name, t):
+    """`only = ["is_a_template=false"]` keeps the other objects of the class out of this list."""
+    only = []
+    for text in t.take("only", list, []):
+        field, _, value = text.partition("=")
+        if value not in ("true", "false"):
+            raise ModelError(f"{t.where}: '{text}' must be written 'field=true' or 'field=false'")
+        only.append((field, value == "true"))
+    return CliView(name, t.take("default", list, []), only, t.where)
+
+
 def _load_cli(cls, data, where):
     t = _Table(data, where)
-    cls.cli_name = t.take("name", str, required=True)
-    cls.cli_default = t.take("default", list, [])
+    cls.cli_views.append(_load_view(t.take("name", str, required=True), t))
+    for name, view in t.take("views", dict, {}).items():
+        v = _Table(view, f"{where}: view '{name}'")
+        cls.cli_views.append(_load_view(name, v))
+        v.end()
     for line in t.take("fields", list, required=True):
         words = line.split()
         here = f"{where}: field '{line}'"
@@ -297,7 +333,8 @@ def _load_cli(cls, data, where):
 def _load_class(model, data, where):
     top = _Table(data, where)
     t = _Table(top.take("class", dict, required=True), f"{where}: class")
-    store = t.take("store", str, "db")
+    removed = t.take("removed", bool, False)
+    store = t.take("store", str, "none" if removed else "db")
     cls = Class(
         name=t.take("name", str, required=True),
         file=where,
@@ -306,8 +343,11 @@ def _load_class(model, data, where):
         events=t.take("events", bool, store != "none"),
         implicit=t.take("implicit", list, []),
         getters=t.take("getters", bool, True),
+        clients_write=t.take("clients_write", bool, False),
+        read_role=t.take("read_role", str, "read-only"),
         create_role=t.take("create_role", str, "pool-operator"),
         deprecated=t.take("deprecated", bool, False),
+        removed=removed,
         bare=t.take("bare", bool, False),
         fields=[],
         calls=[],
@@ -353,6 +393,7 @@ def load(directory):
             t = _Table(data, where)
             model.schema_version = t.take("schema_version", str, required=True)
             model.roles = t.take("roles", list, required=True)
+            model.left_out = t.take("left_out", dict, {})
             t.end()
         else:
             cls = _load_class(model, data, where)

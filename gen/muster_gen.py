@@ -11,15 +11,17 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import check  # noqa: E402
 import emit_cli  # noqa: E402
+import emit_coverage  # noqa: E402
 import emit_docs  # noqa: E402
 import emit_schema  # noqa: E402
 import emit_tables  # noqa: E402
 import emit_types  # noqa: E402
+import facts  # noqa: E402
 import implicit  # noqa: E402
 import load  # noqa: E402
 
 
-def outputs(model):
+def outputs(model, api):
     return {
         "model_gen.h": emit_types.header(model),
         "model_gen.c": emit_tables.source(model),
@@ -28,6 +30,7 @@ def outputs(model):
         "gen_cli.c": emit_cli.source(model),
         "muster.ovsschema": emit_schema.schema(model),
         "api.md": emit_docs.reference(model),
+        "coverage.md": emit_coverage.coverage(model, api),
     }
 
 
@@ -37,23 +40,28 @@ def main(argv=None):
     parser.add_argument("--out", help="folder for what is generated; without it the model is only checked")
     parser.add_argument("--depfile", help="write the inputs here, for ninja")
     parser.add_argument("--update-lock", action="store_true", help="note the present shape of the database in schema.lock")
+    parser.add_argument("--coverage", help="write docs/api/coverage.md here")
     args = parser.parse_args(argv)
     try:
         model = load.load(args.model)
         implicit.add_implicit(model)
         check.check(model)
+        api = facts.load(model.directory)
+        facts.compare(model, api)
         emit_schema.check_lock(model, args.update_lock)
-        files = outputs(model)
+        files = outputs(model, api)
     except load.ModelError as e:
         print(f"muster_gen: {e}", file=sys.stderr)
         return 1
+    if args.coverage:
+        pathlib.Path(args.coverage).write_text(files["coverage.md"], encoding="utf-8")
     if args.out:
         out = pathlib.Path(args.out)
         out.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             (out / name).write_text(text, encoding="utf-8")
         if args.depfile:
-            inputs = [pathlib.Path(args.model), *model.inputs, *sorted(pathlib.Path(__file__).parent.glob("*.py"))]
+            inputs = [pathlib.Path(args.model), *model.inputs, *pathlib.Path(args.model).glob(facts.FILE), *sorted(pathlib.Path(__file__).parent.glob("*.py"))]
             text = f"{out}/model_gen.h: " + " ".join(str(p).replace(" ", "\\ ") for p in inputs) + "\n"
             pathlib.Path(args.depfile).write_text(text, encoding="utf-8")
     return 0

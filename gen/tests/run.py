@@ -23,9 +23,10 @@ import muster_gen  # noqa: E402
 BASE = {
     "model.toml": 'schema_version = "1.0.0"\n'
     'roles = ["read-only", "vm-operator", "vm-admin", "vm-power-admin", "pool-operator", "pool-admin", "internal"]\n',
-    "errors.toml": 'NOT_IMPLEMENTED = { params = ["function"], text = "Not there." }\n',
+    "errors.toml": 'NOT_IMPLEMENTED = { params = ["function"], text = "Not there." }\n'
+    'MESSAGE_REMOVED = { params = [], text = "Gone." }\n',
 }
-GOLDEN = ["model_gen.h", "gen_handlers.h", "muster.ovsschema", "api.md"]
+GOLDEN = ["model_gen.h", "gen_handlers.h", "muster.ovsschema", "api.md", "coverage.md"]
 
 
 def unpack(case, directory):

@@ -61,6 +61,16 @@ static bool choose(struct xe *x, const struct cli_class *c, struct chosen *ret, 
     return true;
 }
 
+/* Whether the list is about this object at all: templates are no part of vm-list. */
+static bool is_in_view(const struct cli_class *c, const struct value *record) {
+    for (unsigned i = 0; i < c->n_only; i++) {
+        const struct value *v = record->type == VALUE_MAP ? value_map_get(record, c->only[i].field) : NULL;
+        if (!v || v->type != VALUE_BOOL || v->boolean != c->only[i].value)
+            return false;
+    }
+    return true;
+}
+
 static bool matches_all(struct xe *x, const struct cli_class *c, const struct value *record, bool *ret,
                         struct error **errp) {
     *ret = true;
@@ -92,7 +102,7 @@ bool generic_list(struct xe *x, const struct cli_class *c, struct error **errp) 
     for (size_t i = 0; all && i < all->map.n && !*errp; i++) {
         const struct value *record = &all->map.pairs[i].value;
         bool match;
-        if (!matches_all(x, c, record, &match, errp) || !match)
+        if (!is_in_view(c, record) || !matches_all(x, c, record, &match, errp) || !match)
             continue;
         if (!is_minimal) {
             print(x, c, record, &chosen, /* in_list= */ true, &out, errp);

@@ -120,6 +120,11 @@ struct found {
     const char *missing;         /* what is printed instead */
 };
 
+/* The class that a reference, or a set of them, leads to; or -1. */
+static int target_of(const struct field_def *f) {
+    return f->type->kind == TYPE_SET ? f->type->elem->class_id : f->type->class_id;
+}
+
 static bool follow(struct records *r, const struct cli_class *c, const struct value *record, const char *path,
                    struct found *ret, struct error **errp) {
     *ret = (struct found){.missing = RECORDS_NOT_IN_DATABASE};
@@ -134,9 +139,11 @@ static bool follow(struct records *r, const struct cli_class *c, const struct va
             ret->type = field ? field->type : NULL;
             return true;
         }
-        if (!v || !field || field->type->class_id < 0 || str_eq(value_str(v), REF_NULL_TEXT))
+        if (v && v->type == VALUE_SET)
+            v = v->set.n ? &v->set.items[0] : NULL;
+        if (!v || !field || target_of(field) < 0 || str_eq(value_str(v), REF_NULL_TEXT))
             return true;
-        class_id = field->type->class_id;
+        class_id = target_of(field);
         const struct value *all = records_all(r, class_id, errp);
         if (!all)
             return false;
@@ -159,7 +166,7 @@ void records_classes_of_field(const struct cli_class *c, const struct cli_field 
         _cleanup_free_ char *name = xstrndup(path, (size_t)(dot - path));
         int index;
         const struct field_def *field = model_field_by_name(&model_classes[class_id], name, &index);
-        class_id = field ? field->type->class_id : -1;
+        class_id = field ? target_of(field) : -1;
     }
 }
 

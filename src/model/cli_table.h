@@ -13,12 +13,20 @@ enum cli_rights { CLI_RO, CLI_RW, CLI_SRO, CLI_SRW, CLI_MRO, CLI_MRW };
 struct cli_field {
     const char *name; /* as typed and printed: "network-uuid" */
     enum cli_rights rights;
-    const char *path; /* field of the class, or through references with dots: "network.name_label" */
-    bool hidden;      /* only shown when asked for by name */
-    bool expensive;   /* not fetched by -list unless asked for */
+    const char
+        *path;      /* field of the class, or through references with dots: "network.name_label"; of a set, its first */
+    bool hidden;    /* only shown when asked for by name */
+    bool expensive; /* not fetched by -list unless asked for */
     bool deprecated;
 };
 
+/* A field of the class that must have this value for an object to be in a list. */
+struct cli_condition {
+    const char *field;
+    bool value;
+};
+
+/* One list over a class; several of them may share it, as vm, template and snapshot share VM. */
 struct cli_class {
     const char *name; /* "pif", as in pif-list */
     int class_id;
@@ -26,6 +34,8 @@ struct cli_class {
     unsigned n_fields;
     const char *const *default_fields; /* of -list; none: all */
     unsigned n_default_fields;
+    const struct cli_condition *only; /* which objects -list shows; none: all */
+    unsigned n_only;
 };
 
 extern const struct cli_class cli_classes[];
