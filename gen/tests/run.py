@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of the generator. accept/X.toml must give accept/X.expected; reject/X.toml must fail with the words of its first line.
 
+The coverage table in docs/api must be the one of the model.
+
 A case holds one class file, or several, each begun by a line `#--- Name.toml`. `run.py --regenerate` rewrites the goldens."""
 
 import contextlib
@@ -145,11 +147,25 @@ def lock(_, __):
         return said if status else generate("--model", name)[1] or None
 
 
+def coverage(_, __):
+    """What the docs say of each call is what the model says."""
+    with tempfile.TemporaryDirectory() as name:
+        path = pathlib.Path(name) / "coverage.md"
+        status, said = generate("--model", str(ROOT / "datamodel"), "--coverage", str(path))
+        if status:
+            return said
+        kept = (ROOT / "docs/api/coverage.md").read_text(encoding="utf-8")
+        if kept == path.read_text(encoding="utf-8"):
+            return None
+        return "docs/api/coverage.md is not current: gen/muster_gen.py --model datamodel --coverage docs/api/coverage.md"
+
+
 def main():
     regenerate = "--regenerate" in sys.argv[1:]
     cases = [(accept, p) for p in sorted((HERE / "accept").glob("*.toml"))]
     cases += [(reject, p) for p in sorted((HERE / "reject").glob("*.toml"))]
     cases.append((lock, pathlib.Path("schema-lock")))
+    cases.append((coverage, pathlib.Path("docs")))
     failed = 0
     for check, case in cases:
         complaint = check(case, regenerate)

@@ -7,7 +7,7 @@
 
 #include "base/str.h"
 
-/* Every path leads to a field, through references only. */
+/* Every path leads to a field, through references and sets of them only. */
 static void check_path(const struct cli_class *c, const char *path) {
     const struct class_def *at = &model_classes[c->class_id];
     struct strv steps = {0};
@@ -17,7 +17,8 @@ static void check_path(const struct cli_class *c, const char *path) {
         const struct field_def *f = model_field_by_name(at, steps.items[i], NULL);
         assert_non_null(f);
         assert_false(f->internal);
-        at = f->type->kind == TYPE_REF && f->type->class_id >= 0 ? &model_classes[f->type->class_id] : NULL;
+        const struct type_def *t = f->type->kind == TYPE_SET ? f->type->elem : f->type;
+        at = t->kind == TYPE_REF && t->class_id >= 0 ? &model_classes[t->class_id] : NULL;
     }
     strv_done(&steps);
 }
@@ -30,6 +31,9 @@ static void test_tables_are_sound(void **state) {
             check_path(c, c->fields[f].path);
         for (unsigned d = 0; d < c->n_default_fields; d++)
             assert_non_null(cli_field_by_name(c, c->default_fields[d]));
+        for (unsigned d = 0; d < c->n_only; d++)
+            assert_int_equal(model_field_by_name(&model_classes[c->class_id], c->only[d].field, NULL)->type->kind,
+                             TYPE_BOOL);
     }
 }
 
@@ -42,6 +46,10 @@ static void test_known_fields(void **state) {
     assert_string_equal(cli_rights_text(cli_field_by_name(pif, "other-config")->rights), "MRW");
     assert_string_equal(cli_rights_text(CLI_RO), " RO");
     assert_null(cli_class_by_name("PIF"));
+    assert_int_equal(cli_class_by_name("snapshot")->class_id, CLASS_VM);
+    assert_string_equal(cli_class_by_name("template")->only[0].field, "is_a_template");
+    assert_true(cli_class_by_name("template")->only[0].value);
+    assert_int_equal(pif->n_only, 0);
     assert_null(cli_field_by_name(pif, "network"));
 }
 

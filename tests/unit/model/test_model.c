@@ -120,8 +120,8 @@ static void test_fields_are_sound(void **state) {
         for (unsigned f = 0; f < model_classes[i].n_fields; f++)
             check_field(&model_classes[i], &model_classes[i].fields[f]);
     assert_true(model_classes[CLASS_pool].fields[FIELD_pool_epoch].internal);
-    assert_int_equal(model_classes[CLASS_host].fields[FIELD_host_PBDs].store, STORE_DERIVED);
-    assert_int_equal(model_classes[CLASS_PIF].fields[FIELD_PIF_PCI].type->class_id, -1);
+    assert_int_equal(model_classes[CLASS_host].fields[FIELD_host_PBDs].store, STORE_RELATION);
+    assert_int_equal(model_classes[CLASS_PIF].fields[FIELD_PIF_PCI].type->class_id, CLASS_PCI);
 }
 
 static void test_errors_are_sorted(void **state) {
