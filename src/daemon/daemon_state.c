@@ -6,6 +6,7 @@
 
 #include "base/fs.h"
 #include "base/str.h"
+#include "daemon/control_domain.h"
 #include "daemon/daemon.h"
 #include "daemon/hostinfo.h"
 #include "net/net_store.h"
@@ -44,6 +45,19 @@ static void on_own_row(struct db *db, enum db_event event, const struct row *r, 
         look_at_sizes(d);
 }
 
+static void measure(struct daemon *d) {
+    hostinfo_metrics(d->db, &d->self);
+    control_domain_metrics(d->db, &d->self);
+}
+
+static void on_described(struct error *error, void *userdata) {
+    struct daemon *d = userdata;
+    if (error)
+        log_info("what this host says of itself waits for its next state: %s", error_text(error));
+    d->described = !error;
+    measure(d);
+}
+
 void daemon_state_changed(void *userdata) {
     struct daemon *d = userdata;
     const struct sm *state = pool_state(d->pool);
@@ -55,8 +69,8 @@ void daemon_state_changed(void *userdata) {
         d->described = true;
         struct db_txn *t = db_txn_new(d->db, "what the host says of itself");
         hostinfo_write(d->db, &d->self, t);
-        db_txn_commit(t, WRITE_DEADLINE_MS, NULL, NULL);
-        hostinfo_metrics(d->db, &d->self);
+        control_domain_write(d->db, &d->self, t);
+        db_txn_commit(t, WRITE_DEADLINE_MS, on_described, d);
     }
 }
 
@@ -157,7 +171,7 @@ static void on_wait_network(struct loop_source *s, void *userdata) {
 static void on_metrics(struct loop_source *s, void *userdata) {
     struct daemon *d = userdata;
     loop_timer_set(d->metrics_timer, METRICS_MS);
-    hostinfo_metrics(d->db, &d->self);
+    measure(d);
     look_at_sizes(d);
 }
 

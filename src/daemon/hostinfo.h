@@ -19,4 +19,3 @@ void hostinfo_write(struct db *d, const struct uuid *self, struct db_txn *t);
 /* Carrier and the like of this host's NICs into PIF_metrics of the volatile store; `pif_of` rows are found by device.
  */
 void hostinfo_metrics(struct db *d, const struct uuid *self);
-/* Fields of host_metrics that the host itself keeps: memory. */

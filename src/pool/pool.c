@@ -105,8 +105,8 @@ static void learn_hosts(struct pool *p) {
 
 static void write_live(struct pool *p, const struct uuid *host, bool live) {
     struct uuid metrics = db_companion_uuid(host, "host_metrics");
-    if (!db_get(p->config.db, CLASS_host_metrics, &metrics))
-        db_volatile_put(p->config.db, &p->identity.host, CLASS_host_metrics, &metrics);
+    /* The host itself says what it measures of itself in a row of the same name; this one is the coordinator's. */
+    db_volatile_put(p->config.db, &p->identity.host, CLASS_host_metrics, &metrics);
     db_volatile_set(p->config.db, &p->identity.host, CLASS_host_metrics, &metrics, FIELD_host_metrics_live,
                     value_bool(live));
     db_volatile_set(p->config.db, &p->identity.host, CLASS_host_metrics, &metrics, FIELD_host_metrics_last_updated,

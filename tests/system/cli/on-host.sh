@@ -32,3 +32,24 @@ t xe -p
 t xe -p zero host-list
 t xe help bond-creat
 t xe help bond-create
+t xe vm-list params=name-label,power-state,is-control-domain
+t xe vm-list is-control-domain=false
+control=$(xe host-list name-label=h1 params=control-domain-uuid --minimal)
+t xe vm-param-get uuid="$control" param-name=dom-id | sed "s/$control/CONTROL/"
+t xe vm-param-set uuid="$control" is-a-template=true | sed "s/$control/CONTROL/"
+t xe template-list
+t xe snapshot-list --minimal
+t xe vm-list params=bogus
+t xe sr-list params=host
+t xe vdi-param-list uuid=$no
+t xe vbd-param-get uuid=$no param-name=device
+t xe vif-list network-name-label=nothing
+t xe pbd-list
+t xe sm-list
+t xe console-list
+t xe secret-list
+t xe appliance-list
+t xe cluster-list
+t xe feature-list
+t xe network-sriov-list
+t xe host-crashdump-list
