@@ -2,8 +2,6 @@
 # shellcheck shell=bash
 # Completion of xe: commands, the names of their parameters, and uuids where a uuid is wanted (asked of the pool, with the options already typed).
 
-_xe_classes='host pool network pif bond vlan message task'
-
 _xe() {
     local cur=${COMP_WORDS[COMP_CWORD]} command='' word i
     if [ "$cur" = '=' ]; then cur=''; fi
@@ -19,21 +17,24 @@ _xe() {
         esac
     done
     if [ -z "$command" ]; then
-        mapfile -t COMPREPLY < <(compgen -W "help $(xe help 2>/dev/null | awk '/^  [a-z]/ { print $1 }') $(for c in $_xe_classes; do
-            printf '%s-list %s-param-list %s-param-get %s-param-set %s-param-add %s-param-remove %s-param-clear ' "$c" "$c" "$c" "$c" "$c" "$c" "$c"
-        done)" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "$(xe help --minimal 2>/dev/null | tr ',' ' ')" -- "$cur")
         return
     fi
     local previous=${COMP_WORDS[COMP_CWORD - 1]}
     if [ "$previous" = '=' ] && [ "$COMP_CWORD" -ge 2 ]; then previous=${COMP_WORDS[COMP_CWORD - 2]}; fi
-    local class=${command%%-*}
+    # The class that a uuid is of: that of the command, or what stands before -uuid; the longest name that has a list.
+    local class='' commands
     case $previous in
-        *host-uuid) class=host ;;
-        *network-uuid) class=network ;;
-        *pif-uuid | *pif-uuids) class=pif ;;
-        uuid) ;;
-        *) class='' ;;
+        uuid) class=$command ;;
+        *-uuid | *-uuids) class=${previous%-uuid*} ;;
     esac
+    if [ -n "$class" ]; then
+        commands=",$(xe help --minimal 2>/dev/null),"
+        while [[ $commands != *",$class-list,"* && $class == *-* ]]; do
+            if [ "$previous" = uuid ]; then class=${class%-*}; else class=${class#*-}; fi
+        done
+        if [[ $commands != *",$class-list,"* ]]; then class=''; fi
+    fi
     if [ -n "$class" ] && [ "${COMP_WORDS[COMP_CWORD - 1]}" = '=' ] || [ -n "$class" ] && [ "$cur" = '' ] && [ "${COMP_WORDS[COMP_CWORD]}" = '=' ]; then
         mapfile -t COMPREPLY < <(compgen -W "$(xe "$class-list" params=uuid --minimal 2>/dev/null | tr ',' ' ')" -- "$cur")
         return

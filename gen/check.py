@@ -163,6 +163,31 @@ def _check_cli(model, cls):
                 raise ModelError(f"{view.where}: '{name}' is no field that is true or false")
 
 
+def _check_command(cls, command):
+    call = next((c for c in cls.calls if c.name == command.call), None)
+    if not call:
+        raise ModelError(f"{command.where}: class '{cls.name}' has no call '{command.call}'")
+    takes_record = len(call.params) == 1 and call.params[0].type.kind == "record"
+    if takes_record:
+        for a in command.args:
+            a.field = a.field or a.key.rstrip(":").replace("-", "_")
+            if not cls.field(a.field):
+                raise ModelError(f"{command.where}: '{a.key}' is no field of '{cls.name}'")
+        types = [cls.field(a.field).type for a in command.args]
+    else:
+        if any(a.field for a in command.args):
+            raise ModelError(f"{command.where}: {call.full_name} takes no record, so there are no fields to name")
+        required = sum(1 for p in call.params if not p.optional)
+        if not required <= len(command.args) <= len(call.params):
+            raise ModelError(f"{command.where}: {call.full_name} takes {len(call.params)} parameters, not {len(command.args)}")
+        types = [p.type for p, _ in zip(call.params, command.args)]
+    for a, t in zip(command.args, types):
+        if a.key.endswith(":") != (t.kind == "map"):
+            raise ModelError(f"{command.where}: '{a.key}' stands for '{t.text}'; names of maps end in a colon, others do not")
+    if command.help.endswith("."):
+        raise ModelError(f"{command.where}: help is a phrase, without a full stop")
+
+
 def check(model):
     if not VERSION.match(model.schema_version):
         raise ModelError("datamodel/model.toml: schema_version must be three numbers with dots")
@@ -198,6 +223,8 @@ def check(model):
                     raise ModelError(f"{call.where}: its handler '{call.handler}' also belongs to {handlers[call.handler]}")
                 handlers[call.handler] = call.full_name
         _check_cli(model, cls)
+        for command in cls.cli_commands:
+            _check_command(cls, command)
         if cls.store == "db" and not cls.bare and not any(f.store == "db" for f in cls.fields):
             raise ModelError(f"{cls.file}: class: a table of the database needs a column; no field is kept there")
     for e in model.errors:

@@ -34,4 +34,35 @@ def source(model):
     if not listed:
         out.append("    {0},\n")
     out.append(f"}};\nconst unsigned cli_n_classes = {len(views)};\n")
+    out.extend(_commands(model))
     return "".join(out)
+
+
+def _names(args):
+    return ",".join(a.key for a in args)
+
+
+def _commands(model):
+    """Commands that are one call each: the parameters of xe in the order of the call's, or as fields of the record that it takes."""
+    commands = [(cls, c) for cls in model.classes for c in cls.cli_commands]
+    yield "\n/* Commands that are one call each. */\n"
+    for i, (_, c) in enumerate(commands):
+        if c.args:
+            rows = ", ".join(
+                f"{{{c_string(a.key)}, {c_string(a.field) if a.field else 'NULL'},"
+                f" {'NULL' if a.fallback is None else c_string(a.fallback)}}}"
+                for a in c.args
+            )
+            yield f"static const struct cli_arg cli_args_{i}[] = {{{rows}}};\n"
+    yield "const struct cli_command cli_commands[] = {\n"
+    for i, (cls, c) in enumerate(commands):
+        required = [a for a in c.args if a.fallback is None]
+        optional = [a for a in c.args if a.fallback is not None]
+        yield (
+            f"    {{.name = {c_string(c.name)}, .call = {c_string(cls.name + '.' + c.call)},"
+            f" .args = {f'cli_args_{i}' if c.args else 'NULL'}, .n_args = {len(c.args)},\n"
+            f"     .required = {c_string(_names(required))}, .optional = {c_string(_names(optional))}, .help = {c_string(c.help)}}},\n"
+        )
+    if not commands:
+        yield "    {0},\n"
+    yield f"}};\nconst unsigned cli_n_commands = {len(commands)};\n"

@@ -112,6 +112,24 @@ class CliView:
 
 
 @dataclasses.dataclass
+class CliArg:
+    key: str  # ends in ':' when it takes keys of a map
+    field: str  # of the record that the call takes; "" when it takes parameters of its own
+    fallback: str | None  # None: it must be given
+
+
+@dataclasses.dataclass
+class CliCommand:
+    """A command of xe that is one call with parameters in order."""
+
+    name: str
+    call: str
+    args: list
+    help: str
+    where: str
+
+
+@dataclasses.dataclass
 class Class:
     name: str
     file: str
@@ -130,6 +148,7 @@ class Class:
     calls: list
     cli_fields: list = dataclasses.field(default_factory=list)
     cli_views: list = dataclasses.field(default_factory=list)
+    cli_commands: list = dataclasses.field(default_factory=list)
 
     def field(self, name):
         return next((f for f in self.fields if f.name == name), None)
@@ -330,6 +349,21 @@ def _load_cli(cls, data, where):
     t.end()
 
 
+def _load_cli_arg(text):
+    """ "sr-uuid>SR", "shared=false", "device-config:", "tags:=" -> CliArg"""
+    text, equals, fallback = text.partition("=")
+    key, _, field = text.partition(">")
+    return CliArg(key, field, fallback if equals else "" if key.endswith(":") else None)
+
+
+def _load_command(name, data, where):
+    t = _Table(data, where)
+    args = [_load_cli_arg(a) for a in t.take("args", list, [])]
+    command = CliCommand(name, t.take("call", str, required=True), args, t.take("help", str, required=True), where)
+    t.end()
+    return command
+
+
 def _load_class(model, data, where):
     top = _Table(data, where)
     t = _Table(top.take("class", dict, required=True), f"{where}: class")
@@ -362,6 +396,8 @@ def _load_class(model, data, where):
         cls.fields.append(_load_field(name, field, default, f"{where}: field '{name}'"))
     for name, call in top.take("calls", dict, {}).items():
         cls.calls.append(_load_call(name, call, cls.name, f"{where}: call '{name}'"))
+    for name, command in top.take("commands", dict, {}).items():
+        cls.cli_commands.append(_load_command(name, command, f"{where}: command '{name}'"))
     cli = top.take("cli", dict)
     if cli is not None:
         _load_cli(cls, cli, f"{where}: cli")

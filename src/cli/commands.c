@@ -12,7 +12,7 @@ const struct command *command_at(unsigned i) {
             return &groups[g]->commands[i];
         i -= groups[g]->n;
     }
-    return NULL;
+    return command_of_model(i);
 }
 
 const struct command *command_find(const char *name) {

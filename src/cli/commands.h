@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * xe's commands. Those that each class of the datamodel has ("host-list", "pif-param-set") come from its tables; those
- * with a life of their own stand in one table per file, special_*.c: a name, its parameters, what it does, a function.
+ * xe's commands. Those that each class of the datamodel has ("host-list", "pif-param-set") come from its tables, as do
+ * those that are one call each ("pbd-plug"); those with a life of their own stand in one table per file, special_*.c: a
+ * name, its parameters, what it does, a function.
  */
 #pragma once
 
@@ -28,7 +29,9 @@ struct command_group {
 };
 extern const struct command_group commands_pool, commands_host, commands_network, commands_others;
 
-/* All special commands, in no order; NULL at the end. */
+/* Those that are one call each, out of the datamodel; NULL at the end. */
+const struct command *command_of_model(unsigned i);
+/* All of these commands, in no order; NULL at the end. */
 const struct command *command_at(unsigned i);
 const struct command *command_find(const char *name);
 /* Whether the command takes a parameter of this name. */

@@ -7,7 +7,7 @@
 
 #include "cli/xe.h"
 
-#define REQUEST_MAX_PARAMS 8
+#define REQUEST_MAX_PARAMS 16
 
 struct request {
     struct xe *x;

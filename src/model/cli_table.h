@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What xe prints and filters by: for each class that can be listed, its xe name, the names of its fields in printing
- * order with the rights that are printed, and where each value comes from. Generated from the [cli] tables of
- * datamodel/; constant, any thread.
+ * order with the rights that are printed, and where each value comes from; and the commands that are one call each.
+ * Generated from the [cli] and [commands] tables of datamodel/; constant, any thread.
  */
 #pragma once
 
@@ -38,6 +38,25 @@ struct cli_class {
     unsigned n_only;
 };
 
+/* A parameter of such a command. */
+struct cli_arg {
+    const char *key;      /* "sr-uuid"; ends in ':' when it takes the keys of a map, as in device-config:server=... */
+    const char *field;    /* of the record that the call takes; NULL: it is the call's parameter at this place */
+    const char *fallback; /* text that stands for it when it is not given; NULL: it must be */
+};
+
+/* A command of xe that is one call, its parameters in order, and prints what comes back. */
+struct cli_command {
+    const char *name;                /* "pbd-plug" */
+    const char *call;                /* "PBD.plug" */
+    const char *required, *optional; /* names with commas */
+    const char *help;                /* one line */
+    const struct cli_arg *args;
+    unsigned n_args;
+};
+
+extern const struct cli_command cli_commands[];
+extern const unsigned cli_n_commands;
 extern const struct cli_class cli_classes[];
 extern const unsigned cli_n_classes;
 

@@ -53,3 +53,27 @@ t xe cluster-list
 t xe feature-list
 t xe network-sriov-list
 t xe host-crashdump-list
+# What varies is written in capitals.
+t xe secret-create
+secret=$(xe secret-create value='hush, or not')
+t xe secret-list | sed "s/$secret/SECRET/"
+t xe secret-param-get uuid="$secret" param-name=value | sed "s/$secret/SECRET/"
+t xe secret-destroy uuid="$secret" | sed "s/$secret/SECRET/"
+t xe secret-destroy uuid=$no
+appliance=$(xe appliance-create name-label=shop)
+t xe appliance-list params=name-label,VMs,allowed-operations
+t xe appliance-start uuid="$appliance" paused=perhaps | sed "s/$appliance/APPLIANCE/"
+t xe appliance-start uuid="$appliance" | sed "s/$appliance/APPLIANCE/"
+t xe vm-param-set uuid="$control" appliance="$appliance" order=2 | sed "s/$control/CONTROL/; s/$appliance/APPLIANCE/"
+t xe appliance-param-get uuid="$appliance" param-name=VMs | sed "s/$control/CONTROL/; s/$appliance/APPLIANCE/"
+t xe appliance-destroy uuid="$appliance" | sed "s/$appliance/APPLIANCE/"
+t xe vm-param-get uuid="$control" param-name=appliance | sed "s/$control/CONTROL/"
+t xe sr-create name-label=x
+t xe sr-create name-label=x type=nfs host-uuid=$no device-config:server=10.0.0.1
+t xe sr-create name-label=x type=nfs host-uuid=$no nonsense=1
+t xe sr-create name-label=x type=nfs host-uuid="$(xe host-list name-label=h1 --minimal)" device-config:server=10.0.0.1 | sed 's/host-uuid=[0-9a-f-]*/host-uuid=H1/'
+t xe pbd-plug uuid=$no
+t xe tunnel-create network-uuid=$no pif-uuid=$no protocol=pigeon
+t xe repository-introduce name-label=a binary-url=b source-url=c update=perhaps
+t xe help sr-create
+t xe help vm-list --minimal

@@ -111,6 +111,8 @@ static void test_records_have_every_field(void **state) {
         char ref[REF_TEXT_SIZE];
         ref_text(&u, ref);
         json_t *record = parse(fx_call(fx, call_of(class, "", "get_record")->name, "[$S, \"%s\"]", ref));
+        char uuid[UUID_TEXT_SIZE];
+        assert_string_equal(json_string_value(json_object_get(record, "uuid")), uuid_text(&u, uuid));
         const struct call_def *all = call_of(class, "", "get_all_records");
         if (all) {
             json_t *records = parse(fx_call(fx, all->name, "[$S]"));

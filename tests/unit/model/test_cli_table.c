@@ -37,6 +37,26 @@ static void test_tables_are_sound(void **state) {
     }
 }
 
+/* Each command of the datamodel is a call, and stands for its parameters or for fields of the record that it takes. */
+static void test_commands_are_sound(void **state) {
+    assert_true(cli_n_commands > 50);
+    for (unsigned i = 0; i < cli_n_commands; i++) {
+        const struct cli_command *c = &cli_commands[i];
+        const struct call_def *call = model_call_by_name(c->call);
+        assert_non_null(call);
+        bool takes_record = call->n_params == 1 && call->params[0].type->kind == TYPE_RECORD;
+        assert_true(takes_record || c->n_args <= call->n_params);
+        for (unsigned k = 0; k < c->n_args; k++) {
+            const struct cli_arg *a = &c->args[k];
+            const struct type_def *t = call->params[takes_record ? 0 : k].type;
+            if (takes_record)
+                t = model_field_by_name(&model_classes[call->class_id], a->field, NULL)->type;
+            assert_int_equal(t->kind == TYPE_MAP, str_ends(a->key, ":"));
+            assert_true(strstr(a->fallback ? c->optional : c->required, a->key));
+        }
+    }
+}
+
 static void test_known_fields(void **state) {
     const struct cli_class *pif = cli_class_by_name("pif");
     assert_int_equal(pif->class_id, CLASS_PIF);
@@ -56,6 +76,7 @@ static void test_known_fields(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tables_are_sound),
+        cmocka_unit_test(test_commands_are_sound),
         cmocka_unit_test(test_known_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
