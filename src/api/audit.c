@@ -30,7 +30,9 @@ static bool is_worth_a_line(const struct call_def *def) {
     }
 }
 
-static bool is_secret(const char *name) {
+static bool is_secret(const struct call_def *def, const char *name) {
+    if (def->class_id == CLASS_secret && str_eq(name, "value"))
+        return true;
     static const char *const words[] = {"pwd", "password", "secret", "private", "cert"};
     for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
         if (strstr(name, words[i]))
@@ -42,10 +44,11 @@ static bool is_secret(const char *name) {
 #define MAX_SHOWN 100
 
 /* Short values only; others are named. Control characters would let a client write lines of its own. */
-static void add_arg(struct buf *line, const struct param_def *p, const struct value *v) {
+static void add_arg(struct buf *line, const struct call_def *def, unsigned i, const struct value *v) {
+    const struct param_def *p = &def->params[i];
     char ref[REF_TEXT_SIZE];
     buf_addf(line, " %s=", p->name);
-    if (is_secret(p->name)) {
+    if (is_secret(def, p->name)) {
         buf_add_str(line, "(hidden)");
         return;
     }
@@ -88,7 +91,7 @@ void audit_call(const struct call *c, const struct error *error) {
         return;
     _cleanup_buf_ struct buf line = BUF_INIT;
     for (unsigned i = 0; i < c->def->n_params && i < c->args.set.n; i++)
-        add_arg(&line, &c->def->params[i], &c->args.set.items[i]);
+        add_arg(&line, c->def, i, &c->args.set.items[i]);
     const char *user = c->session ? c->session->user : c->caller.is_local ? "root" : "-";
     const char *from = c->caller.is_local ? "local" : c->caller.address;
     if (error)

@@ -58,6 +58,9 @@ t xe secret-create
 secret=$(xe secret-create value='hush, or not')
 t xe secret-list | sed "s/$secret/SECRET/"
 t xe secret-param-get uuid="$secret" param-name=value | sed "s/$secret/SECRET/"
+t xe secret-param-set uuid="$secret" value='hush!' | sed "s/$secret/SECRET/"
+t grep -c hush /var/log/musterd.log
+t grep -c 'secret.set_value .* value=(hidden): done' /var/log/musterd.log
 t xe secret-destroy uuid="$secret" | sed "s/$secret/SECRET/"
 t xe secret-destroy uuid=$no
 appliance=$(xe appliance-create name-label=shop)
