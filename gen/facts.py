@@ -4,6 +4,7 @@
 The model may have more (fields and calls of our own, parameters with a default at the end); it must not lack or bend anything."""
 
 import dataclasses
+import json
 
 from load import ModelError
 
@@ -23,6 +24,7 @@ class FactField:
     name: str
     type: str
     access: str
+    default: object  # None: there is none
     state: str
 
 
@@ -56,8 +58,9 @@ def load(directory):
                 name, state = rest
                 classes[name] = FactClass(name, state)
             elif kind == "field":
-                owner, *values = rest
-                classes[owner].fields.append(FactField(*values))
+                owner, name, type_text, access, default, state = rest
+                value = json.loads(default) if default else None
+                classes[owner].fields.append(FactField(name, type_text, access, value, state))
             elif kind == "call":
                 owner, name, params, result, role, state = rest
                 classes[owner].calls.append(FactCall(name, _params(params), result, role, state))
@@ -96,6 +99,9 @@ def _compare_class(fact, cls):
             raise ModelError(
                 f"{ours.where}: in the API it is '{f.type}', {f.access}; here '{ours.type.text}', {ours.access}"
             )
+        # One of our own where the API has none is as good for clients; a relation is never set.
+        if f.default is not None and not ours.relation and ours.default != f.default:
+            raise ModelError(f"{ours.where}: in the API the default is {json.dumps(f.default)}, not {json.dumps(ours.default)}")
     order = [f.name for f in cls.fields if f.name in {x.name for x in fact.fields}]
     if order != [f.name for f in fact.fields]:
         raise ModelError(f"{cls.file}: the fields are not in the order of the API")

@@ -24,10 +24,11 @@ static void add_line(struct facts *f, char *line) {
     struct fact *fact = &f->items[f->n++];
     *fact = (struct fact){.kind = columns[0], .class_name = columns[1], .name = ""};
     if (str_eq(fact->kind, "field")) {
-        assert_int_equal(n, 6);
+        assert_int_equal(n, 7);
         fact->name = columns[2];
         fact->type = columns[3];
         fact->access = columns[4];
+        fact->preset = columns[5];
     } else if (str_eq(fact->kind, "call")) {
         assert_int_equal(n, 7);
         fact->name = columns[2];

@@ -14,6 +14,7 @@ struct fact {
     const char *type;   /* of the field; the call's result */
     const char *role;   /* of the call */
     const char *access; /* of the field */
+    const char *preset; /* its default as JSON, "" when it has none */
 };
 
 struct facts {

@@ -77,6 +77,16 @@ static bool is_equal(const json_t *a, const json_t *b) {
     return json_equal(a, b);
 }
 
+/* A new object has the API's default in each field that has one. */
+static void check_preset(const struct class_def *class, const struct fact *f, const json_t *v) {
+    if (!f->preset[0])
+        return;
+    json_t *want = str_ends(f->type, " ref") ? json_string("OpaqueRef:NULL") : parse(f->preset);
+    if (!is_equal(want, v))
+        fail_msg("%s.%s of a new object is not %s", class->name, f->name, f->preset);
+    json_decref(want);
+}
+
 static void check_field(struct fx *fx, const struct class_def *class, const char *ref, const struct fact *f,
                         const json_t *record) {
     const json_t *v = json_object_get(record, f->name);
@@ -94,6 +104,8 @@ static void check_field(struct fx *fx, const struct class_def *class, const char
             fail_msg("%s says something else than the record", get->name);
         json_decref(got);
     }
+    if (class->id != CLASS_pool && class->id != CLASS_host) /* whose rows the fixture has filled */
+        check_preset(class, f, v);
     if (call_of(class, "get_all_", "where") && !str_ends(f->type, " set") && !str_ends(f->type, " map")) {
         _cleanup_free_ char *where = strf("%s.get_all_where", class->name);
         fx_call(fx, where, "[$S, \"not field \\\"%s\\\"=\\\"nothing like it\\\" or false\"]", f->name);

@@ -6,6 +6,7 @@
  */
 #include "api/call_private.h"
 #include "api_fixture.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "facts.h"
 #include "gen_handlers.h"
@@ -152,6 +153,7 @@ static void test_secrets(void **state) {
 int main(int argc, char **argv) {
     assert_int_equal(argc, 2);
     facts_path = argv[1];
+    log_set_level(LOG_LEVEL_ERR); /* thousands of audit lines otherwise */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_every_role_on_every_call, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_needs_no_session, setup, teardown),
