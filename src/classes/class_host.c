@@ -265,6 +265,10 @@ void host_forget(struct call *c) {
     api_fail_unavailable(c, call_def(c)->name);
 }
 
+void host_destroy(struct call *c) {
+    host_forget(c);
+}
+
 void host_declare_dead(struct call *c) {
     /* No VMs are kept yet whose state would follow; that the host is taken for dead is host_metrics.live already. */
     if (dead_host(c))

@@ -33,6 +33,23 @@ static bool host_disable(struct xe *x, struct error **errp) {
            select_call(x, &hosts, "host.disable", &auto_enable, 1, errp);
 }
 
+static bool host_evacuate(struct xe *x, struct error **errp) {
+    _cleanup_value_ struct value hosts = {.type = VALUE_VOID};
+    const char *network = args_get(&x->args, "network-uuid"), *batch = args_get(&x->args, "batch-size");
+    struct value extra[2] = {value_string(REF_NULL_TEXT), value_int(0)};
+    int64_t size = 0;
+    bool ok = !network || xe_object(x, CLASS_network, network, &extra[0], errp);
+    if (ok && batch && !str_parse_int(batch, 0, INT32_MAX, &size)) {
+        error_set(errp, "INVALID_VALUE", "batch-size", batch, NULL);
+        ok = false;
+    }
+    extra[1].integer = size;
+    ok = ok && select_hosts(x, "network-uuid,batch-size", &hosts, errp) &&
+         select_call(x, &hosts, "host.evacuate", extra, ARRAY_SIZE(extra), errp);
+    value_done(&extra[0]);
+    return ok;
+}
+
 static bool host_restart_agent(struct xe *x, struct error **errp) {
     return on_hosts(x, "host.restart_agent", errp);
 }
@@ -53,7 +70,7 @@ static bool host_declare_dead(struct xe *x, struct error **errp) {
 }
 
 static bool host_forget(struct xe *x, struct error **errp) {
-    return on_host(x, "uuid", "host.forget",
+    return on_host(x, "uuid", "host.destroy",
                    "WARNING: the pool forgets the host and what is known of it. Use this only when it will not come "
                    "back.",
                    errp);
@@ -104,6 +121,8 @@ static const struct command list[] = {
     {"host-emergency-management-reconfigure", "interface", "",
      "on a host without a coordinator: choose the management bridge", host_emergency_management, COMMAND_HOST_ONLY},
     {"host-enable", "", HOST_SELECTORS, "place VMs on it again", host_enable, COMMAND_SELECTS_HOSTS},
+    {"host-evacuate", "", "network-uuid,batch-size," HOST_SELECTORS, "move all VMs off it", host_evacuate,
+     COMMAND_SELECTS_HOSTS},
     {"host-forget", "uuid", "force", "remove the records of a dead host; asks for a yes unless force", host_forget, 0},
     {"host-get-server-certificate", "uuid", "", "print its certificate", host_certificate, 0},
     {"host-is-in-emergency-mode", "", "", "true or false, of the host that is asked", host_is_in_emergency,

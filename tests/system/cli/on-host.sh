@@ -80,3 +80,8 @@ t xe tunnel-create network-uuid=$no pif-uuid=$no protocol=pigeon
 t xe repository-introduce name-label=a binary-url=b source-url=c update=perhaps
 t xe help sr-create
 t xe help vm-list --minimal
+h1=$(xe host-list name-label=h1 --minimal)
+t xe host-evacuate host=h1
+t xe host-evacuate host=h1 batch-size=many
+t xe host-call-plugin host-uuid="$h1" plugin=updater.py fn=list args:a=b | sed "s/$h1/H1/"
+t xe host-param-get uuid="$h1" param-name=resident-vms | sed "s/$h1/H1/; s/$control/CONTROL/"

@@ -168,7 +168,7 @@ static void test_membership(void **state) {
         str_starts(fx_fail(fx, "host.forget", "[$S, \"%s\"]", fx_ref(&fx->hosts[0])), "HOST_CANNOT_DESTROY_SELF"));
     set_live(fx, 1, false);
     fx_call(fx, "host.declare_dead", "[$S, \"%s\"]", fx_ref(&fx->hosts[1]));
-    fx_call(fx, "host.forget", "[$S, \"%s\"]", fx_ref(&fx->hosts[1]));
+    fx_call(fx, "host.destroy", "[$S, \"%s\"]", fx_ref(&fx->hosts[1]));
     assert_true(
         str_starts(fx_fail(fx, "pool.designate_new_master", "[$S, \"%s\"]", fx_ref(&fx->hosts[1])), "HOST_OFFLINE"));
     fx_call(fx, "pool.designate_new_master", "[$S, \"%s\"]", fx_ref(&fx->hosts[2]));
@@ -217,6 +217,56 @@ static void test_reset_networking(void **state) {
     assert_non_null(fx_row(fx, CLASS_PIF, &other));
 }
 
+/* A host with nothing but its control domain is empty; one with a guest cannot be emptied yet. */
+static void test_evacuate(void **state) {
+    struct fx *fx = *state;
+    struct uuid control = fx_add(fx, CLASS_VM), elsewhere = fx_add(fx, CLASS_VM);
+    char host[REF_TEXT_SIZE], expected[200];
+    str_copy(host, sizeof(host), fx_ref(&fx->hosts[1]));
+    fx_set(fx, CLASS_VM, &control, FIELD_VM_is_control_domain, value_bool(true));
+    fx_set(fx, CLASS_VM, &control, FIELD_VM_resident_on, value_ref(&fx->hosts[1]));
+    fx_set(fx, CLASS_VM, &elsewhere, FIELD_VM_resident_on, value_ref(&fx->hosts[0]));
+    fx_settle(fx);
+    fx_call(fx, "host.assert_can_evacuate", "[$S, \"%s\"]", host);
+    fx_call(fx, "host.evacuate", "[$S, \"%s\"]", host);
+    assert_string_equal(fx_call(fx, "host.get_vms_which_prevent_evacuation", "[$S, \"%s\"]", host), "{}");
+    struct uuid guest = fx_add(fx, CLASS_VM);
+    fx_set(fx, CLASS_VM, &guest, FIELD_VM_resident_on, value_ref(&fx->hosts[1]));
+    fx_settle(fx);
+    snprintf(expected, sizeof(expected), "CANNOT_EVACUATE_HOST NOT_IMPLEMENTED,VM.pool_migrate,%s", fx_ref(&guest));
+    assert_string_equal(fx_fail(fx, "host.assert_can_evacuate", "[$S, \"%s\"]", host), expected);
+    assert_string_equal(fx_fail(fx, "host.evacuate", "[$S, \"%s\", \"OpaqueRef:NULL\", 3]", host), expected);
+    snprintf(expected, sizeof(expected), "{\"%s\":[\"NOT_IMPLEMENTED\",\"VM.pool_migrate\"]}", fx_ref(&guest));
+    assert_string_equal(fx_call(fx, "host.get_vms_which_prevent_evacuation", "[$S, \"%s\"]", host), expected);
+    assert_string_equal(fx_call(fx, "host.get_uncooperative_resident_VMs", "[$S, \"%s\"]", host), "[]");
+}
+
+static void test_memory(void **state) {
+    struct fx *fx = *state;
+    const char *host = fx_ref(&fx->hosts[1]);
+    struct uuid metrics = db_companion_uuid(&fx->hosts[1], "host_metrics");
+    db_volatile_set(fx->db, &fx->hosts[1], CLASS_host_metrics, &metrics, FIELD_host_metrics_memory_free, value_int(7));
+    fx_set(fx, CLASS_host, &fx->hosts[1], FIELD_host_memory_overhead, value_int(5));
+    fx_settle(fx);
+    assert_string_equal(fx_call(fx, "host.compute_free_memory", "[$S, \"%s\"]", host), "7");
+    assert_string_equal(fx_call(fx, "host.compute_memory_overhead", "[$S, \"%s\"]", host), "5");
+}
+
+static void test_plugins(void **state) {
+    struct fx *fx = *state;
+    const char *host = fx_ref(&fx->hosts[0]);
+    assert_string_equal(fx_fail(fx, "host.call_plugin", "[$S, \"%s\", \"updater.py\", \"list\", {}]", host),
+                        "XENAPI_MISSING_PLUGIN updater.py");
+    assert_string_equal(fx_fail(fx, "host.call_extension", "[$S, \"%s\", \"Foo.bar\"]", host),
+                        "MESSAGE_METHOD_UNKNOWN Foo.bar");
+    assert_string_equal(fx_call(fx, "host.has_extension", "[$S, \"%s\", \"Foo.bar\"]", host), "false");
+    assert_string_equal(fx_call(fx, "pool.has_extension", "[$S, \"%s\", \"Foo.bar\"]", fx_ref(&fx->pool)), "false");
+    assert_true(str_starts(fx_fail(fx, "host.call_plugin", "[$S, \"%s\", \"a\", \"b\", {}]", fx_ref(&fx->pool)),
+                           "HANDLE_INVALID host"));
+    /* Xen Orchestra switches it off before a roll and minds no other error. */
+    assert_string_equal(fx_fail(fx, "pool.disable_ha", "[$S]"), "HA_NOT_ENABLED");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_power, setup, teardown),
@@ -225,6 +275,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_join, setup_alone, teardown),
         cmocka_unit_test_setup_teardown(test_without_hooks, setup_without_hooks, teardown),
         cmocka_unit_test_setup_teardown(test_reset_networking, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_evacuate, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_plugins, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
