@@ -25,7 +25,7 @@ _xe() {
     # The class that a uuid is of: that of the command, or what stands before -uuid; the longest name that has a list.
     local class='' commands
     case $previous in
-        uuid) class=$command ;;
+        uuid) class=${command%%-param-*} ;;
         *-uuid | *-uuids) class=${previous%-uuid*} ;;
     esac
     if [ -n "$class" ]; then
@@ -40,11 +40,7 @@ _xe() {
         return
     fi
     local names
-    names=$(xe help "$command" 2>/dev/null | awk -F': ' '/params/ { gsub(",", "= ", $2); if ($2 != "") printf "%s= ", $2 }')
-    case $command in
-        *-list) names="params= $(xe help "${command%-list}" 2>/dev/null | sed -n 's/^Fields of [^:]*://p' | sed 's/ \([^ ]*\)/ \1=/g')" ;;
-        *-param-*) names="uuid= param-name= param-key=" ;;
-    esac
+    names=$(xe help "$command" --minimal 2>/dev/null | tr ',' ' ')
     compopt -o nospace 2>/dev/null || true
     mapfile -t COMPREPLY < <(compgen -W "$names --minimal --multiple --force" -- "$cur")
 }
