@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -64,6 +65,8 @@ int main(int argc, char **argv) {
         return init_main(argv[2], argv[3], argv[4]);
     if (argc >= 4 && str_eq(argv[1], "monitor"))
         return monitor_main(argv[2], argv[3]);
+    /* What the caller's shell holds open (a lock, a pipe) would be held by the hosts for as long as they run. */
+    close_range(3, ~0u, 0);
     const char *from_env = getenv("MUSTER_LAB_DIR");
     struct verb_context c = {.dir = str_empty(from_env) ? LAB_DEFAULT_DIR : from_env, .program = argv[0]};
     argc = lab_args_take_dir(argc, argv, 1, /* leading_only= */ true, &c.dir);
