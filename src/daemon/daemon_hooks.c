@@ -29,13 +29,23 @@ static bool hook_emergency(void *userdata, struct error **errp) {
     const struct sm *state = pool_state(d->pool);
     switch (state->state) {
     case STATE_EMERGENCY:
+        if (pool_schema_trouble(d->pool) && !db_get_status(d->db).loaded) {
+            error_set(errp, ERR_DB_SCHEMA_UNKNOWN, pool_schema_trouble(d->pool), NULL);
+            return true;
+        }
         error_set(errp, ERR_HOST_MASTER_CANNOT_TALK_BACK, pool_coordinator_address(d->pool), NULL);
         return true;
     case STATE_NETBOOT:
         error_set(errp, ERR_HOST_HAS_NO_MANAGEMENT_IP, NULL);
         return true;
     case STATE_CONTACTING:
-        error_set(errp, ERR_HOST_STILL_BOOTING, NULL);
+    case STATE_SYNCING:
+        if (pool_schema_trouble(d->pool))
+            error_set(errp, ERR_DB_SCHEMA_UNKNOWN, pool_schema_trouble(d->pool), NULL);
+        else if (state->state == STATE_SYNCING && db_get_status(d->db).loaded)
+            return false;
+        else
+            error_set(errp, ERR_HOST_STILL_BOOTING, NULL);
         return true;
     default:
         return false;

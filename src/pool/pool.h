@@ -51,6 +51,8 @@ const char *pool_coordinator_address(const struct pool *p);
 bool pool_is_member_certificate(const struct pool *p, const char *fingerprint);
 
 /* ---- the membership state ---- */
+/* Why the pool database is not ours to use: its schema. NULL when it is. */
+const char *pool_schema_trouble(const struct pool *p);
 const struct sm *pool_state(const struct pool *p);
 /* What the daemon knows: the network is being changed; the first proof has ended; some size is less than wanted. */
 void pool_set_network(struct pool *p, bool pending);

@@ -86,3 +86,7 @@ void pool_schema_tick(struct pool *p) {
         !db_server_is_busy(p->dbserver) && loop_now_ms(p->config.loop) >= p->convert_after_ms)
         db_server_convert(p->dbserver, on_converted, p);
 }
+
+const char *pool_schema_trouble(const struct pool *p) {
+    return p->schema_text;
+}
