@@ -71,3 +71,11 @@ bool pki_certificate_check(const char *certificate, const char *authorities, con
                            struct error **errp) _warn_unused_;
 /* True when the certificate (PEM) names this bare address, by which those who check names know the host. */
 bool pki_certificate_has_address(const char *certificate, const char *address);
+
+/* ---- pki_wrap.c: the authority's key on its way to another host ---- */
+/* Encrypted to the key of the receiver's certificate (RSA-OAEP, AES-256-GCM); text, the caller frees. NULL with *errp.
+ */
+char *pki_ca_wrap(const struct pki_ca *ca, const char *certificate, struct error **errp) _warn_unused_;
+/* `authority`: its certificate, first of a bundle. NULL with *errp when it is not for the key at key_path. */
+struct pki_ca *pki_ca_unwrap(const char *authority, const char *text, const char *key_path,
+                             struct error **errp) _warn_unused_;

@@ -26,9 +26,29 @@ const struct row *pool_own_row(const struct pool *p) {
     return db_get(p->config.db, CLASS_host, &p->identity.host);
 }
 
-bool pool_is_coordinator(const struct pool *p) {
+/* A database server without a majority shows what it knew when it had one: this host may have heard better since. */
+static bool is_current(const struct pool *p, const struct row *pool) {
+    return pool && row_int(pool, FIELD_pool_epoch) >= p->identity.epoch;
+}
+
+const struct uuid *pool_leader(const struct pool *p) {
     const struct row *pool = db_pool(p->config.db);
-    return uuid_eq(pool ? row_ref(pool, FIELD_pool_master) : &p->identity.coordinator, &p->identity.host);
+    return is_current(p, pool) ? row_ref(pool, FIELD_pool_master) : &p->identity.coordinator;
+}
+
+bool pool_is_coordinator(const struct pool *p) {
+    return uuid_eq(pool_leader(p), &p->identity.host);
+}
+
+void pool_heard_leader(struct pool *p, const struct uuid *host, int64_t epoch) {
+    if (epoch <= p->identity.epoch)
+        return;
+    bool news = !uuid_eq(&p->identity.coordinator, host);
+    p->identity.epoch = epoch;
+    p->identity.coordinator = *host;
+    pool_save(p);
+    if (news)
+        pool_role_changed(p);
 }
 
 const char *pool_address_of(const struct pool *p, const struct uuid *host) {
@@ -38,8 +58,7 @@ const char *pool_address_of(const struct pool *p, const struct uuid *host) {
 }
 
 const char *pool_coordinator_address(const struct pool *p) {
-    const struct row *pool = db_pool(p->config.db);
-    const char *known = pool_address_of(p, pool ? row_ref(pool, FIELD_pool_master) : &p->identity.coordinator);
+    const char *known = pool_address_of(p, pool_leader(p));
     return p->moved_to[0] && str_eq(known, p->moved_from) ? p->moved_to : known;
 }
 
@@ -49,7 +68,7 @@ bool pool_host_is_live(const struct pool *p, const struct uuid *host) {
     if (p->channel && (pool_is_coordinator(p) || pool_channel_is_connected(p->channel, host)))
         return pool_channel_is_alive(p->channel, host);
     const struct row *pool = db_pool(p->config.db);
-    if (p->channel && pool && uuid_eq(row_ref(pool, FIELD_pool_master), host))
+    if (p->channel && pool && uuid_eq(pool_leader(p), host))
         return pool_channel_is_alive(p->channel, host);
     const struct row *row = db_get(p->config.db, CLASS_host, host),
                      *metrics = row ? db_follow(p->config.db, row, FIELD_host_metrics) : NULL;
@@ -85,10 +104,11 @@ void pool_save(struct pool *p) {
 /* ---- the rows say who leads and who belongs ---- */
 static void learn_hosts(struct pool *p) {
     const struct row *pool = db_pool(p->config.db);
-    if (!pool || !pool_own_row(p))
+    if (!is_current(p, pool) || !pool_own_row(p))
         return;
     struct identity id = p->identity;
     id.pool = pool->uuid;
+    id.epoch = row_int(pool, FIELD_pool_epoch);
     id.coordinator = *row_ref(pool, FIELD_pool_master);
     id.n_hosts = 0;
     for (const struct row *h = db_first(p->config.db, CLASS_host); h && id.n_hosts < IDENTITY_MAX_HOSTS;
@@ -139,6 +159,7 @@ static void follow(struct pool *p) {
     if (!pool_channel_listen(p->channel, "::", &e))
         log_err("the pool channel cannot listen: %s; a coordinator whose address changes will not be found",
                 error_text(e));
+    pool_channel_expect(p->channel, NULL, 0, false); /* whom it judged while it led */
     pool_channel_connect(p->channel, address[0] ? address : NULL);
 }
 
@@ -197,6 +218,7 @@ static bool admit(const struct uuid *host, const char *key_fingerprint, const st
         value_set_add(&voters, value_string(p->cluster.items[i]));
     value_map_put(facts, "voters", voters);
     value_map_put(facts, "voters_known", value_bool(p->cluster_known));
+    value_map_put(facts, "epoch", value_int(row_int(db_pool(p->config.db), FIELD_pool_epoch)));
     char newest[PKI_FINGERPRINT_SIZE];
     pool_authority_newest(row_str(db_pool(p->config.db), FIELD_pool_ca_certificates), newest);
     value_map_put(facts, "authority", value_string(newest));
@@ -213,7 +235,10 @@ static void on_aside(const struct error *error, void *userdata) {
 
 static void welcomed(const struct uuid *coordinator, const struct value *facts, int64_t skew_ms, void *userdata) {
     struct pool *p = userdata;
+    const struct value *epoch = value_map_get(facts, "epoch");
     free(TAKE(p->refused));
+    if (epoch && epoch->type == VALUE_INT)
+        pool_heard_leader(p, coordinator, value_as_int(epoch));
     if (skew_ms > 60000 || skew_ms < -60000)
         log_warn("the coordinator's clock is %lld s away from this host's; set both by NTP",
                  (long long)(skew_ms / 1000));
@@ -267,9 +292,9 @@ static void liveness(const struct uuid *host, bool alive, const char *reason, vo
     loop_timer_set(p->state_timer, 0);
 }
 
-static bool knocked(const struct uuid *host, const char *certified, const char *key_fingerprint, const char *address,
-                    void *userdata) {
-    return pool_address_knocked(userdata, host, certified, key_fingerprint, address);
+static bool knocked(const struct uuid *host, int64_t epoch, const char *certified, const char *key_fingerprint,
+                    const char *address, void *userdata) {
+    return pool_address_knocked(userdata, host, epoch, certified, key_fingerprint, address);
 }
 
 static const struct pool_channel_callbacks channel_callbacks = {
@@ -309,8 +334,7 @@ static void on_state(struct loop_source *s, void *userdata) {
         pool_role_changed(p); /* a pool that has no rows yet gets them as soon as the database takes writes */
     bool coordinator = pool_is_coordinator(p);
     struct db_status status = db_get_status(p->config.db);
-    const struct row *pool = db_pool(p->config.db);
-    const struct uuid *leader = pool ? row_ref(pool, FIELD_pool_master) : &p->identity.coordinator;
+    const struct uuid *leader = pool_leader(p);
     bool has = coordinator ? status.loaded && status.has_quorum
                            : p->channel && pool_channel_is_connected(p->channel, leader) &&
                                  pool_channel_is_alive(p->channel, leader);

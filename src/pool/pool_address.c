@@ -213,8 +213,8 @@ static void on_told(const struct value *result, const struct error *error, void 
 }
 
 static void tell(struct pool *p, uint64_t now) {
-    const struct row *pool = db_pool(p->config.db), *own = pool_own_row(p);
-    const struct uuid *leader = pool ? row_ref(pool, FIELD_pool_master) : &p->identity.coordinator;
+    const struct row *own = pool_own_row(p);
+    const struct uuid *leader = pool_leader(p);
     bool agrees = own && str_eq(row_str(own, FIELD_host_address), p->facts.address);
     if (p->readdressing || p->address_telling || now < p->address_after_ms ||
         (agrees && db_get_status(p->config.db).has_quorum) || !pool_channel_is_connected(p->channel, leader))
@@ -292,17 +292,21 @@ static void visit_missing(struct pool *p, uint64_t now) {
             p->missing[i--] = p->missing[--p->n_missing];
 }
 
-bool pool_address_knocked(struct pool *p, const struct uuid *host, const char *certified, const char *key,
-                          const char *address) {
+bool pool_address_knocked(struct pool *p, const struct uuid *host, int64_t epoch, const char *certified,
+                          const char *key, const char *address) {
     char name[UUID_TEXT_SIZE];
-    const struct row *pool = db_pool(p->config.db), *row = db_get(p->config.db, CLASS_host, host);
-    const struct uuid *leader = pool ? row_ref(pool, FIELD_pool_master) : &p->identity.coordinator;
+    const struct row *row = db_get(p->config.db, CLASS_host, host);
     struct pki_info info;
     _cleanup_error_ struct error *e = NULL;
-    if (!uuid_eq(host, leader) || uuid_eq(host, &p->identity.host) || !str_eq(certified, uuid_text(host, name)))
+    if (uuid_eq(host, &p->identity.host) || !str_eq(certified, uuid_text(host, name)) ||
+        !identity_find(&p->identity, host))
         return false;
     if (row &&
         (!pki_certificate_info(row_str(row, FIELD_host_certificate), &info, &e) || !str_eq(info.key_fingerprint, key)))
+        return false;
+    /* One that leads since later than anybody this host has heard of: it was away when that began. */
+    pool_heard_leader(p, host, epoch);
+    if (!uuid_eq(host, pool_leader(p)))
         return false;
     const char *known = row ? row_str(row, FIELD_host_address) : pool_address_of(p, host);
     if (!str_eq(pool_coordinator_address(p), address)) {
@@ -313,6 +317,7 @@ bool pool_address_knocked(struct pool *p, const struct uuid *host, const char *c
             if (uuid_eq(&p->identity.hosts[i].host, host))
                 str_copy(p->identity.hosts[i].address, sizeof(p->identity.hosts[i].address), address);
         pool_save(p);
+        pool_role_changed(p);
         pool_channel_connect(p->channel, address);
     } else if (!pool_channel_is_connected(p->channel, host)) {
         pool_channel_retry_now(p->channel);

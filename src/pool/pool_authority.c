@@ -19,7 +19,9 @@
 
 struct authority_change {
     struct pool *p;
-    char *bundle;
+    char *root, *cross;
+    int64_t generation;
+    char *bundle; /* as it will be in the row */
 };
 
 void pool_authority_newest(const char *bundle, char ret[static PKI_FINGERPRINT_SIZE]) {
@@ -72,32 +74,20 @@ static bool install(struct pool *p, const char *certificate, const char *authori
 }
 
 /* ---- a new generation ---- */
-struct authority_change *pool_authority_begin(struct pool *p, struct db_txn *t) {
-    _cleanup_error_ struct error *e = NULL;
-    uint8_t keyfile[PKI_KEYFILE_SIZE];
-    const struct row *pool = db_pool(p->config.db);
-    _cleanup_(pki_ca_freep) struct pki_ca *old = pool_open_ca(p, &e);
-    unsigned generation = old ? pki_ca_generation(old) + 1 : 0;
-    _cleanup_(pki_ca_freep) struct pki_ca *ca = old ? pki_ca_new(&p->identity.pool, generation, &e) : NULL;
-    _cleanup_free_ char *cross = ca ? pki_ca_cross(old, ca, &e) : NULL;
-    _cleanup_free_ char *sealed =
-        cross && pki_keyfile_ensure(p->sealkey_path, keyfile, &e) ? pki_ca_seal(ca, keyfile, &e) : NULL;
-    _cleanup_free_ char *next = strf("%s.next", p->sealed_path);
-    int r = sealed ? fs_write_atomic(next, sealed, strlen(sealed), 0600) : 0;
-    if (r < 0)
-        error_errno(&e, r, "writing '%s'", next);
-    if (e) {
-        log_warn("no new certificate authority begins: %s; what the host that leaves holds stays valid at the pool "
-                 "database's ports. Cure: eject hosts from the coordinator that holds the authority's key",
-                 error_text(e));
-        return NULL;
-    }
-    _cleanup_free_ char *root = pki_ca_certificate(ca);
+struct authority_change *pool_authority_change_new(struct pool *p, const char *root, const char *cross,
+                                                   unsigned generation) {
     struct authority_change *c = xnew0(struct authority_change);
-    *c = (struct authority_change){p, strf("%s%s%s", root, row_str(pool, FIELD_pool_ca_certificates), cross)};
-    db_txn_set(t, CLASS_pool, &pool->uuid, FIELD_pool_ca_certificates, value_string(c->bundle));
-    db_txn_set(t, CLASS_pool, &pool->uuid, FIELD_pool_ca_generation, value_int(generation));
+    *c = (struct authority_change){
+        .p = p, .root = xstrdup(root), .cross = xstrdup(cross), .generation = (int64_t)generation};
     return c;
+}
+
+void pool_authority_begin(struct authority_change *c, struct db_txn *t) {
+    const struct row *pool = db_pool(c->p->config.db);
+    free(c->bundle);
+    c->bundle = strf("%s%s%s", c->root, row_str(pool, FIELD_pool_ca_certificates), c->cross);
+    db_txn_set(t, CLASS_pool, &pool->uuid, FIELD_pool_ca_certificates, value_string(c->bundle));
+    db_txn_set(t, CLASS_pool, &pool->uuid, FIELD_pool_ca_generation, value_int(c->generation));
 }
 
 void pool_authority_end(struct authority_change *c, bool committed) {
@@ -116,6 +106,8 @@ void pool_authority_end(struct authority_change *c, bool committed) {
         pool_authority_tick(p);
     }
     free(c->bundle);
+    free(c->root);
+    free(c->cross);
     free(c);
 }
 
@@ -221,11 +213,13 @@ void pool_authority_tick(struct pool *p) {
     const struct row *pool = db_pool(p->config.db), *own = pool_own_row(p);
     if (!p->channel || p->going_down || !p->certificate)
         return;
-    if (pool && !p->sign_wanted)
+    pool_authority_key_tick(p);
+    bool fresh = db_get_status(p->config.db).has_quorum; /* else the rows may be of the past */
+    if (pool && fresh && !p->sign_wanted)
         follow(p, pool);
     if (pool && pool_is_coordinator(p) && states_is_ready(&p->sm))
         settle(p, pool);
-    const struct uuid *leader = pool ? row_ref(pool, FIELD_pool_master) : &p->identity.coordinator;
+    const struct uuid *leader = pool_leader(p);
     if (p->sign_asked || loop_now_ms(p->config.loop) < p->sign_after_ms ||
         (!pool_is_coordinator(p) && !pool_channel_is_connected(p->channel, leader)))
         return;
@@ -236,7 +230,7 @@ void pool_authority_tick(struct pool *p) {
         return;
     }
     _cleanup_strv_ struct strv roots = {0}, crosses = {0};
-    if (pool && own)
+    if (pool && own && fresh)
         pki_bundle_split(row_str(pool, FIELD_pool_ca_certificates), &roots, &crosses);
     if (!roots.n)
         return;
@@ -327,6 +321,7 @@ static void serve_installed(const struct uuid *from, const struct value *args, s
 }
 
 void pool_authority_init(struct pool *p) {
+    pool_authority_key_init(p);
     pool_channel_serve(p->channel, "cert_sign", serve_sign, p);
     pool_channel_serve(p->channel, "cert_installed", serve_installed, p);
 }

@@ -12,7 +12,7 @@
  *   welcome coordinator -> member: host, wall, facts;   refuse: code, params, then the end
  *   beat    both ways;   bye: goes down on purpose
  *   vol     owner, data (an export of the volatile store, as text)
- *   knock   coordinator -> member that has lost it: host;   heard: host, then the end
+ *   knock   coordinator -> member that has lost it: host, epoch;   heard: host, then the end
  *   call    id, from, to, name, args;   return: id, to, value | code, params
  */
 #pragma once
@@ -44,8 +44,8 @@ struct pool_channel_callbacks {
      * Member: the coordinator knocks, from this address. `certified`: the name of the host in its certificate. True
      * when it is ours: it is told so, and this host connects there.
      */
-    bool (*knocked)(const struct uuid *host, const char *certified, const char *key_fingerprint, const char *address,
-                    void *userdata);
+    bool (*knocked)(const struct uuid *host, int64_t epoch, const char *certified, const char *key_fingerprint,
+                    const char *address, void *userdata);
     /* The liveness of a host has changed: coordinator: any member; member: the coordinator. `reason` is a sentence
      * part. */
     void (*liveness)(const struct uuid *host, bool alive, const char *reason, void *userdata);

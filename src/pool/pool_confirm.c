@@ -85,8 +85,7 @@ static void ask_member(struct confirmation *c, const struct uuid *host) {
 static void on_round(struct loop_source *s, void *userdata) {
     struct confirmation *c = userdata;
     struct pool *p = c->p;
-    const struct row *pool = db_pool(p->config.db);
-    const struct uuid *leader = pool ? row_ref(pool, FIELD_pool_master) : &p->identity.coordinator;
+    const struct uuid *leader = pool_leader(p);
     if (!uuid_eq(leader, &p->identity.host)) {
         ask(c, leader);
         return;

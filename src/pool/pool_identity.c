@@ -21,6 +21,8 @@ static bool parse(const struct value *v, struct identity *ret) {
     if (!uuid_parse(host, &id.host) || !uuid_parse(pool, &id.pool) || !uuid_parse(coordinator, &id.coordinator) ||
         uuid_is_null(&id.host))
         return false;
+    const struct value *epoch = value_map_get(v, "epoch"); /* not in files of the first version */
+    id.epoch = epoch && epoch->type == VALUE_INT ? value_as_int(epoch) : 0;
     id.database = str_eq(database, "voter") ? IDENTITY_DB_VOTER : IDENTITY_DB_NONE;
     for (size_t i = 0; i < hosts->set.n; i++) {
         const struct value *h = &hosts->set.items[i];
@@ -82,6 +84,7 @@ bool identity_save(const char *state_dir, const struct identity *id, struct erro
     value_map_add(&v, "host", value_string(uuid_text(&id->host, text)));
     value_map_add(&v, "pool", value_string(uuid_text(&id->pool, text)));
     value_map_add(&v, "coordinator", value_string(uuid_text(&id->coordinator, text)));
+    value_map_add(&v, "epoch", value_int(id->epoch));
     value_map_add(&v, "database", value_string(id->database == IDENTITY_DB_VOTER ? "voter" : "none"));
     struct value hosts = value_set();
     for (unsigned i = 0; i < id->n_hosts; i++) {

@@ -27,6 +27,7 @@ struct identity {
     struct uuid host;
     struct uuid pool; /* null: not in a pool yet */
     struct uuid coordinator;
+    int64_t epoch; /* of that coordinator: rows with a lower one are of the past */
     enum identity_database database;
     struct identity_host hosts[IDENTITY_MAX_HOSTS]; /* all of the pool as last known, this one included */
     unsigned n_hosts;

@@ -48,7 +48,9 @@ static void knock_end(struct knock *k, const char *problem) {
 static void on_ready(struct channel *channel, void *userdata) {
     struct knock *k = userdata;
     _cleanup_value_ struct value m = message_new("knock");
+    const struct row *pool = db_pool(k->c->config.db);
     value_map_add(&m, "host", value_uuid(&k->c->config.self));
+    value_map_add(&m, "epoch", value_int(pool ? row_int(pool, FIELD_pool_epoch) : 0));
     _cleanup_buf_ struct buf text = BUF_INIT;
     value_json_emit(&text, &m);
     channel_send(channel, text.data, text.size);
@@ -103,10 +105,12 @@ void knocks_free(struct pool_channel *c) {
 void knock_received(struct peer *p, const struct value *message) {
     struct pool_channel *c = p->c;
     const struct stream_peer *from = channel_get_peer(p->channel);
+    const struct value *epoch = value_map_get(message, "epoch");
     struct uuid host;
-    if (!c->config.callbacks->knocked || !value_map_uuid(message, "host", &host) ||
-        !c->config.callbacks->knocked(&host, from->tls.common_name, from->tls.key_fingerprint, from->address,
-                                      c->config.userdata)) {
+    if (!c->config.callbacks->knocked || !value_map_uuid(message, "host", &host) || !epoch ||
+        epoch->type != VALUE_INT ||
+        !c->config.callbacks->knocked(&host, value_as_int(epoch), from->tls.common_name, from->tls.key_fingerprint,
+                                      from->address, c->config.userdata)) {
         peer_forget(p);
         return;
     }

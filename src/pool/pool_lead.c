@@ -91,7 +91,8 @@ static void write_leader(struct pool *p, const struct uuid *host, pool_done_fn *
     int64_t epoch = row_int(pool, FIELD_pool_epoch);
     struct db_txn *t = db_txn_new(p->config.db, "change of coordinator");
     db_txn_expect(t, CLASS_pool, &pool->uuid, FIELD_pool_epoch, value_int(epoch));
-    db_txn_set(t, CLASS_pool, &pool->uuid, FIELD_pool_epoch, value_int(epoch + 1));
+    /* Above every epoch that this host has heard of, too: its copy of the database may be older than that. */
+    db_txn_set(t, CLASS_pool, &pool->uuid, FIELD_pool_epoch, value_int(MAX(epoch, p->identity.epoch) + 1));
     db_txn_set(t, CLASS_pool, &pool->uuid, FIELD_pool_master, value_ref(host));
     db_txn_commit(t, WRITE_DEADLINE_MS, on_handed_over, h);
 }

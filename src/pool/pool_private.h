@@ -6,6 +6,7 @@
 #include "pool/pool.h"
 #include "db/db_server.h"
 #include "pool/pool_identity.h"
+#include "pool/voters_core.h"
 #include "wire/http_client.h"
 
 struct pool {
@@ -29,6 +30,9 @@ struct pool {
     bool sign_asked;        /* a certificate is being asked for, or its arrival confirmed */
     bool authority_writing; /* coordinator: the bundle is being written */
     uint64_t sign_after_ms; /* not before */
+    bool key_asked;         /* for the authority's key, or about it */
+    uint64_t key_after_ms, key_idle_ms;
+    char key_of[PKI_FINGERPRINT_SIZE]; /* the authority whose key was found here at the last look; "" */
 
     bool network_pending, proven, limited;
     char *limit_text;
@@ -69,6 +73,9 @@ struct pool {
 void pool_role_changed(struct pool *p); /* soon: look at rows again */
 void pool_save(struct pool *p);
 const struct row *pool_own_row(const struct pool *p);
+const struct uuid *pool_leader(const struct pool *p); /* who coordinates, by the rows or by what was heard since */
+/* A host that proved to be of this pool leads it, with this epoch. */
+void pool_heard_leader(struct pool *p, const struct uuid *host, int64_t epoch);
 const char *pool_address_of(const struct pool *p, const struct uuid *host); /* by rows, else identity; "" */
 struct strv pool_voter_addresses(const struct pool *p, bool without_self);
 
@@ -90,9 +97,18 @@ struct pki_ca *pool_open_ca(struct pool *p, struct error **errp) _warn_unused_;
  * all have, the channel does. Who was away comes back over the channel: the new authority is vouched for by the old.
  */
 struct authority_change;
-/* Adds a new authority to the transaction; NULL with a warning in the log when this host cannot make one. */
-struct authority_change *pool_authority_begin(struct pool *p, struct db_txn *t);
-void pool_authority_end(struct authority_change *c, bool committed); /* accepts NULL; frees */
+struct authority_change *pool_authority_change_new(struct pool *p, const char *root, const char *cross,
+                                                   unsigned generation);
+void pool_authority_begin(struct authority_change *c, struct db_txn *t); /* adds it to the transaction */
+void pool_authority_end(struct authority_change *c, bool committed);     /* accepts NULL; frees */
+/* pool_authority_next.c: makes one ready; NULL with a warning in the log when this host cannot. Within 4 s. */
+typedef void pool_next_authority_fn(struct authority_change *c /* taken */, void *userdata);
+void pool_authority_prepare(struct pool *p, pool_next_authority_fn *done, void *userdata);
+/* pool_authority_key.c: its key lies with the coordinator and with every voter. */
+void pool_authority_key_init(struct pool *p);
+void pool_authority_key_tick(struct pool *p);
+bool pool_holds_authority(struct pool *p);
+bool pool_keep_authority(struct pool *p, struct pki_ca *ca, const char *path, struct error **errp) _warn_unused_;
 void pool_authority_init(struct pool *p);
 void pool_authority_tick(struct pool *p);
 /* The fingerprint of the newest authority in a bundle; "" when there is none. */
@@ -101,6 +117,9 @@ void pool_authority_newest(const char *bundle, char ret[static PKI_FINGERPRINT_S
 /* pool_voters.c */
 void pool_voters_init(struct pool *p);
 void pool_voters_tick(struct pool *p);
+void pool_voters_note(struct pool *p, const struct strv *addresses); /* the cluster's servers, as just asked */
+/* All hosts as the decisions about voters see them; their number. */
+unsigned pool_voters_view(struct pool *p, struct voter_host ret[static IDENTITY_MAX_HOSTS]);
 /*
  * Asks the cluster, now, who its servers are: the own server when it votes, else the voters that can be reached, one
  * after another. No address: nobody with a majority behind it could say.
@@ -117,8 +136,8 @@ void pool_address_tick(struct pool *p);
 /* Its network is about to give this host another address: it should not be made a voter now. */
 bool pool_address_is_moving(const struct pool *p, const struct row *host);
 /* See pool_channel_callbacks. */
-bool pool_address_knocked(struct pool *p, const struct uuid *host, const char *certified, const char *key,
-                          const char *address);
+bool pool_address_knocked(struct pool *p, const struct uuid *host, int64_t epoch, const char *certified,
+                          const char *key, const char *address);
 
 /* pool_solo.c: of a pool of two, one host may go on without the other. */
 /* Coordinator, before the voters are changed: true when the rows name whom they should. */

@@ -21,6 +21,7 @@
 #define WAIT_MS 60000 /* for a change of the voters that is under way */
 #define TELL_MS 5000
 #define LEAVE_RETRY_MS 100
+#define MAX_REMOVE_STEPS 8
 #define WRITE_DEADLINE_MS 15000
 
 struct removal {
@@ -32,12 +33,15 @@ struct removal {
     struct strv voters;
     struct authority_change *authority; /* what the host holds shall open nothing any more */
     uint64_t since_ms;
+    unsigned n_steps; /* votes given and taken on the way */
+    struct error *refusal;
     pool_done_fn *done;
     void *userdata;
 };
 
 static void removal_free(struct removal *r) {
     strv_done(&r->voters);
+    error_free(r->refusal);
     free(r->address);
     free(r);
 }
@@ -69,12 +73,19 @@ static void on_rows_gone(struct error *error, void *userdata) {
     pool_channel_call(r->p->channel, &r->host, "ejected", value_map(), TELL_MS, on_told, r);
 }
 
-static void remove_rows(struct removal *r) {
+static void on_authority_ready(struct authority_change *c, void *userdata) {
+    struct removal *r = userdata;
     struct db_txn *t = db_txn_new(r->p->config.db, "a host leaves the pool");
     db_txn_fence(t);
     rows_eject(r->p->config.db, t, &r->host);
-    r->authority = pool_authority_begin(r->p, t);
+    r->authority = c;
+    if (c)
+        pool_authority_begin(c, t);
     db_txn_commit(t, WRITE_DEADLINE_MS, on_rows_gone, r);
+}
+
+static void remove_rows(struct removal *r) {
+    pool_authority_prepare(r->p, on_authority_ready, r);
 }
 
 static void on_kicked(const struct error *error, void *userdata) {
@@ -108,33 +119,65 @@ static void take_vote(struct removal *r) {
         pool_channel_call(r->p->channel, &r->host, "db_demote", voters_of(r), DEMOTE_MS, on_demoted, r);
 }
 
+static void on_cluster(struct pool *p, const struct strv *addresses, void *userdata);
+
+static void look_again(struct removal *r, const struct error *error) {
+    if (error || ++r->n_steps > MAX_REMOVE_STEPS)
+        removal_end(r, error ? error : r->refusal);
+    else
+        pool_voters_ask(r->p, on_cluster, r);
+}
+
 static void on_promoted(const struct value *result, const struct error *error, void *userdata) {
-    struct removal *r = userdata;
-    if (error) {
-        removal_end(r, error);
-        return;
-    }
-    strv_add(&r->voters, r->p->facts.address);
-    take_vote(r);
+    look_again(userdata, error);
+}
+
+static void on_other_kicked(const struct error *error, void *userdata) {
+    look_again(userdata, error);
+}
+
+static void refuse(struct removal *r, const char *text) {
+    error_free(r->refusal);
+    r->refusal = NULL;
+    error_set(&r->refusal, ERR_DB_SERVER_FAILED, text, NULL);
+    removal_end(r, r->refusal);
 }
 
 static void on_cluster(struct pool *p, const struct strv *addresses, void *userdata) {
     struct removal *r = userdata;
+    struct voter_host hosts[IDENTITY_MAX_HOSTS];
+    struct uuid other;
+    strv_done(&r->voters);
     for (size_t i = 0; i < addresses->n; i++)
         strv_add(&r->voters, addresses->items[i]);
     if (!addresses->n) {
-        _cleanup_error_ struct error *e = NULL;
-        error_set(&e, ERR_DB_SERVER_FAILED,
-                  "no majority of the pool database's voters answers, so no vote can be taken away; nothing was "
-                  "changed; switch on more of the pool's hosts and try again",
-                  NULL);
-        removal_end(r, e);
-    } else if (!strv_has(addresses, r->address)) {
+        refuse(r,
+               "no majority of the pool database's voters answers, so no vote can be taken away; nothing was changed; "
+               "switch on more of the pool's hosts and try again");
+        return;
+    }
+    if (!strv_has(addresses, r->address)) {
         remove_rows(r);
-    } else if (!strv_has(addresses, p->facts.address)) {
-        pool_channel_call(p->channel, &p->identity.host, "db_promote", voters_of(r), PROMOTE_MS, on_promoted, r);
-    } else {
+        return;
+    }
+    pool_voters_note(p, addresses);
+    unsigned n = pool_voters_view(p, hosts);
+    switch (voters_leave(hosts, n, &r->host, &other)) {
+    case VOTER_LEAVE_NOW:
         take_vote(r);
+        return;
+    case VOTER_LEAVE_PROMOTE_FIRST:
+        pool_channel_call(p->channel, &other, "db_promote", voters_of(r), PROMOTE_MS, on_promoted, r);
+        return;
+    case VOTER_LEAVE_KICK_FIRST:
+        pool_voters_kick(p, pool_address_of(p, &other), on_other_kicked, r);
+        return;
+    case VOTER_LEAVE_NEVER:
+        refuse(
+            r,
+            "without this host's vote the pool database would have no majority, since other hosts that vote are down; "
+            "nothing was changed; switch them on, or run xe host-forget for those that will not come back");
+        return;
     }
 }
 
@@ -216,6 +259,8 @@ static void on_database_aside(const struct error *error, void *userdata) {
     }
     _cleanup_free_ char *identity = strf("%s/host.json", p->state_dir),
                         *previous = strf("%s/host.prev.json", p->state_dir);
+    fs_unlink(p->sealed_path); /* of an authority that is none any more */
+    fs_unlink(p->sealkey_path);
     set_aside(identity, now);
     set_aside(previous, now);
     set_aside(p->pki_dir, now);
@@ -230,7 +275,7 @@ static void leave_now(struct loop_source *s, void *userdata) {
 static void serve_ejected(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
     struct pool *p = userdata;
     const struct row *pool = db_pool(p->config.db);
-    if (!pool || !uuid_eq(from, row_ref(pool, FIELD_pool_master))) {
+    if (!pool || !uuid_eq(from, pool_leader(p))) {
         _cleanup_error_ struct error *e = NULL;
         error_set(&e, ERR_POOL_CALL_FAILED, "ejected", "only the coordinator may say so", NULL);
         pool_reply_fail(reply, TAKE(e));

@@ -118,8 +118,7 @@ static bool end_stray(struct pool *p, uint64_t now) {
     return true;
 }
 
-static void decide(struct pool *p) {
-    struct voter_host hosts[IDENTITY_MAX_HOSTS];
+unsigned pool_voters_view(struct pool *p, struct voter_host ret[static IDENTITY_MAX_HOSTS]) {
     unsigned n = 0;
     uint64_t now = loop_now_ms(p->config.loop);
     for (const struct row *h = db_first(p->config.db, CLASS_host); h && n < IDENTITY_MAX_HOSTS;
@@ -130,20 +129,30 @@ static void decide(struct pool *p) {
             p->dead_since_ms[n] = 0;
         else if (!p->dead_since_ms[n])
             p->dead_since_ms[n] = now;
-        hosts[n] = (struct voter_host){.host = h->uuid,
-                                       .role = voter ? VOTER_VOTER : VOTER_RELAY,
-                                       .live = live,
-                                       .leaving = str_eq(state, "leaving") || pool_address_is_moving(p, h),
-                                       .ready = str_starts(state, "ready"),
-                                       .dead_for_ms = live ? 0 : now - p->dead_since_ms[n],
-                                       .coordinator = uuid_eq(&h->uuid, &p->identity.host)};
+        ret[n] = (struct voter_host){.host = h->uuid,
+                                     .role = voter ? VOTER_VOTER : VOTER_RELAY,
+                                     .live = live,
+                                     .leaving = str_eq(state, "leaving") || pool_address_is_moving(p, h),
+                                     .ready = str_starts(state, "ready"),
+                                     .dead_for_ms = live ? 0 : now - p->dead_since_ms[n],
+                                     .coordinator = uuid_eq(&h->uuid, &p->identity.host)};
+    }
+    return n;
+}
+
+static void decide(struct pool *p) {
+    struct voter_host hosts[IDENTITY_MAX_HOSTS];
+    unsigned n = pool_voters_view(p, hosts);
+    for (unsigned i = 0; i < n; i++) {
         /* What the cluster says is so; the row only tells the others where to look. */
+        const struct row *h = db_get(p->config.db, CLASS_host, &hosts[i].host);
+        bool voter = hosts[i].role == VOTER_VOTER;
         if (!p->voters_busy && voter != str_eq(row_str(h, FIELD_host_db_role), "voter")) {
             p->voters_busy = true;
             write_role(p, &h->uuid, voter);
         }
     }
-    if (p->voters_busy || end_stray(p, now) || !pool_solo_settle(p))
+    if (p->voters_busy || end_stray(p, loop_now_ms(p->config.loop)) || !pool_solo_settle(p))
         return;
     struct voter_action a = voters_next(hosts, n, REPLACE_AFTER_MS);
     if (a.kind != VOTER_NOTHING)
@@ -209,13 +218,17 @@ void pool_voters_ask(struct pool *p, pool_cluster_fn *fn, void *userdata) {
         ask_next(a);
 }
 
+void pool_voters_note(struct pool *p, const struct strv *addresses) {
+    strv_done(&p->cluster);
+    for (size_t i = 0; i < addresses->n; i++)
+        strv_add(&p->cluster, addresses->items[i]);
+}
+
 static void on_cluster(struct pool *p, const struct strv *addresses, void *userdata) {
     p->cluster_known = addresses->n;
     if (!p->cluster_known)
         return;
-    strv_done(&p->cluster);
-    for (size_t i = 0; i < addresses->n; i++)
-        strv_add(&p->cluster, addresses->items[i]);
+    pool_voters_note(p, addresses);
     if (!p->voters_busy && !p->going_down && pool_is_coordinator(p) && states_is_ready(&p->sm) &&
         loop_now_ms(p->config.loop) - p->sm.entered_ms > SETTLE_MS / 3)
         decide(p);

@@ -54,3 +54,34 @@ struct voter_action voters_next(const struct voter_host *hosts, unsigned n_hosts
         return (struct voter_action){VOTER_DEMOTE, surplus->host, "the pool has more voters than its size asks for"};
     return nothing;
 }
+
+enum voter_leave_step voters_leave(const struct voter_host *hosts, unsigned n_hosts, const struct uuid *leaver,
+                                   struct uuid *ret_host) {
+    unsigned n_voters = 0, n_live = 0;
+    const struct voter_host *relay = NULL, *down = NULL, *self = NULL;
+    for (unsigned i = 0; i < n_hosts; i++) {
+        const struct voter_host *h = &hosts[i];
+        if (uuid_eq(&h->host, leaver)) {
+            self = h->role == VOTER_VOTER ? h : self;
+        } else if (h->role == VOTER_VOTER) {
+            n_voters++;
+            n_live += h->live;
+            down = h->live ? down : h;
+        } else if (usable(h) && (!relay || h->coordinator)) {
+            relay = h;
+        }
+    }
+    /* A majority of those that stay; one that is down may go with a majority of all, itself included. */
+    if (!self || n_live * 2 > n_voters)
+        return VOTER_LEAVE_NOW;
+    bool has_majority = (n_live + self->live) * 2 > n_voters + 1;
+    if (has_majority && relay) {
+        *ret_host = relay->host;
+        return VOTER_LEAVE_PROMOTE_FIRST;
+    }
+    if (has_majority && down) {
+        *ret_host = down->host;
+        return VOTER_LEAVE_KICK_FIRST;
+    }
+    return VOTER_LEAVE_NEVER;
+}

@@ -35,3 +35,13 @@ unsigned voters_wanted(unsigned n_hosts);
  * proposes anything that needs a quorum which is not there (`live` voters must be a majority of all voters).
  */
 struct voter_action voters_next(const struct voter_host *hosts, unsigned n_hosts, uint64_t replace_after_ms);
+
+/* What has to be done before the vote of `leaver` may go, so that the pool can still write after it. */
+enum voter_leave_step {
+    VOTER_LEAVE_NOW,
+    VOTER_LEAVE_PROMOTE_FIRST, /* *ret_host gets a vote */
+    VOTER_LEAVE_KICK_FIRST,    /* *ret_host, a voter that is down, loses its vote */
+    VOTER_LEAVE_NEVER,         /* too few hosts are up */
+};
+enum voter_leave_step voters_leave(const struct voter_host *hosts, unsigned n_hosts, const struct uuid *leaver,
+                                   struct uuid *ret_host);

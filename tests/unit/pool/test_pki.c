@@ -8,7 +8,9 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "pool/pki.h"
@@ -128,11 +130,51 @@ static void test_generations(void **state) {
     fs_unlink(other_key);
 }
 
+/* ---- the authority's key on its way ---- */
+static void test_wrapped_for_one_host(void **state) {
+    struct error *e = NULL;
+    struct uuid pool = uuid_random(), host = uuid_random();
+    struct pki_ca *ca = pki_ca_new(&pool, 3, &e), *other = pki_ca_new(&pool, 4, &e);
+    _cleanup_free_ char *key = path_of("to.key"), *wrong = path_of("wrong.key");
+    assert_true(pki_key_ensure(key, &e) && pki_key_ensure(wrong, &e));
+    _cleanup_free_ char *csr = pki_csr(key, &host, &e);
+    struct strv addresses = {0};
+    _cleanup_free_ char *certificate = pki_ca_sign(ca, csr, &host, &addresses, &e);
+    _cleanup_free_ char *authority = pki_ca_certificate(ca), *others = pki_ca_certificate(other);
+    _cleanup_free_ char *text = pki_ca_wrap(ca, certificate, &e);
+    assert_non_null(text);
+    assert_null(strstr(text, "PRIVATE"));
+    struct pki_ca *opened = pki_ca_unwrap(authority, text, key, &e);
+    assert_non_null(opened);
+    assert_int_equal(pki_ca_generation(opened), 3);
+    pki_ca_free(opened);
+    /* Not with another host's key, not as another authority's, not when it was touched, and not cut short. */
+    assert_null(pki_ca_unwrap(authority, text, wrong, &e));
+    error_free(TAKE(e));
+    assert_null(pki_ca_unwrap(others, text, key, &e));
+    error_free(TAKE(e));
+    for (size_t n = 0; n < strlen(text); n += 97) {
+        _cleanup_free_ char *part = xstrndup(text, n);
+        assert_null(pki_ca_unwrap(authority, part, key, &e));
+        error_free(TAKE(e));
+        _cleanup_free_ char *touched = xstrdup(text);
+        touched[n] = touched[n] == 'A' ? 'B' : 'A';
+        assert_null(pki_ca_unwrap(authority, touched, key, &e));
+        error_free(TAKE(e));
+    }
+    assert_null(pki_ca_wrap(ca, "not a certificate", &e));
+    error_free(TAKE(e));
+    pki_ca_free(ca);
+    pki_ca_free(other);
+    unlink(key);
+    unlink(wrong);
+}
+
 int main(void) {
     if (!mkdtemp(folder))
         return 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_life_of_a_certificate),
-                                       cmocka_unit_test(test_generations)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_life_of_a_certificate), cmocka_unit_test(test_generations),
+                                       cmocka_unit_test(test_wrapped_for_one_host)};
     int r = cmocka_run_group_tests(tests, NULL, NULL);
     rmdir(folder);
     return r;

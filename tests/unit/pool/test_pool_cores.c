@@ -226,6 +226,34 @@ static void test_identity_survives_a_damaged_file(void **state) {
     }
 }
 
+/* ---- a vote that goes with its host ---- */
+static void test_a_vote_goes_only_where_a_majority_stays(void **state) {
+    struct voter_host h[4];
+    struct uuid other = {0};
+    for (unsigned i = 0; i < 4; i++)
+        h[i] = (struct voter_host){
+            .host = uuid_random(), .role = i < 3 ? VOTER_VOTER : VOTER_RELAY, .live = true, .ready = true};
+    h[1].coordinator = true;
+    assert_int_equal(voters_leave(h, 4, &h[2].host, &other), VOTER_LEAVE_NOW);
+    assert_int_equal(voters_leave(h, 4, &h[3].host, &other), VOTER_LEAVE_NOW); /* it has none */
+    /* One of three is down: of the two that stay one would be alone. */
+    h[0].live = false;
+    assert_int_equal(voters_leave(h, 4, &h[2].host, &other), VOTER_LEAVE_PROMOTE_FIRST);
+    assert_true(uuid_eq(&other, &h[3].host));
+    assert_int_equal(voters_leave(h, 3, &h[2].host, &other), VOTER_LEAVE_KICK_FIRST);
+    assert_true(uuid_eq(&other, &h[0].host));
+    assert_int_equal(voters_leave(h, 4, &h[0].host, &other), VOTER_LEAVE_NOW); /* the one that is down */
+    /* No majority now: nothing can be given or taken. */
+    h[1].live = false;
+    assert_int_equal(voters_leave(h, 4, &h[2].host, &other), VOTER_LEAVE_NEVER);
+    /* The only voter: the coordinator, a relay, takes a vote first. */
+    h[0] = h[3];
+    h[1].live = true;
+    h[1].role = VOTER_RELAY;
+    assert_int_equal(voters_leave(h, 3, &h[2].host, &other), VOTER_LEAVE_PROMOTE_FIRST);
+    assert_true(uuid_eq(&other, &h[1].host));
+}
+
 int main(void) {
     if (!mkdtemp(folder))
         return 1;
@@ -235,6 +263,7 @@ int main(void) {
         cmocka_unit_test(test_our_own_stall_is_nobodys_death),
         cmocka_unit_test(test_voters_follow_the_size_of_the_pool),
         cmocka_unit_test(test_an_absent_voter_is_replaced_in_time_and_with_quorum_only),
+        cmocka_unit_test(test_a_vote_goes_only_where_a_majority_stays),
         cmocka_unit_test(test_surplus_voters_go_but_never_the_coordinator),
         cmocka_unit_test(test_the_way_in_and_emergency_and_back),
         cmocka_unit_test(test_no_facts_leave_the_table),
