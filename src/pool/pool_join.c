@@ -160,7 +160,11 @@ static void join_refuse(pool_done_fn *done, void *userdata, const char *code, co
 void pool_join_other(struct pool *p, const struct pool_join_request *r, pool_done_fn *done, void *userdata) {
     const struct row *pool = db_pool(p->config.db);
     char pin[TLS_FINGERPRINT_SIZE] = "";
-    if (!pool || db_count(p->config.db, CLASS_host) != 1 || !pool_is_coordinator(p)) {
+    if (!pool || !db_get_status(p->config.db).has_quorum) {
+        join_refuse(done, userdata, ERR_HOST_STILL_BOOTING, NULL);
+        return;
+    }
+    if (db_count(p->config.db, CLASS_host) != 1 || !pool_is_coordinator(p)) {
         join_refuse(done, userdata, ERR_JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS, "");
         return;
     }

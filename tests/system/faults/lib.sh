@@ -12,6 +12,7 @@ wrote() { [ "$(on h1 pool-param-get uuid="$(on h1 pool-list --minimal)" param-na
 pool_of_two() {
     check 'two hosts come up' lab up --hosts 2 --bin "$build"
     eventually 60 'h1 is a pool of one and ready' is_ready h1
+    eventually 60 'h2 is a pool of one and ready' is_ready h2 h2
     check 'h2 joins' lab exec h2 -- xe pool-join master-address=10.9.0.11 master-username=root master-password=muster \
         master-fingerprint="$(on h1 pool-fingerprint)"
     eventually 60 'h2 is ready' is_ready h2
