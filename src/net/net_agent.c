@@ -537,6 +537,8 @@ struct net_agent *net_agent_new(const struct net_agent_setup *setup) {
     struct error *e = NULL;
     a->good = net_store_load(a->net_dir, &source, &a->problems, &e);
     error_free(e); /* a host without a network waits for one */
+    /* The copy before was proven as well: written anew as soon as the host is seen to have it. */
+    a->good_changed = a->good && source == NET_STORE_PREVIOUS;
     net_store_get_refused(a->net_dir, &a->refusal);
     if (setup->watch && link_monitor_new(a->loop, on_kernel_event, a, &a->monitor) < 0)
         a->monitor = NULL; /* without it hand-made changes are found at the next look only */

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #define GOOD "good.json"
+#define DAMAGED "good.damaged.json"
 #define PREVIOUS "good.prev.json"
 #define PENDING "pending.json"
 #define REFUSED "refused.json"
@@ -94,6 +95,10 @@ bool net_store_commit(const char *folder, struct net_config *proven, struct erro
         _cleanup_net_config_ struct net_config *previous = load(folder, PREVIOUS, &ignored);
         error_free(ignored);
         generation = previous ? previous->generation + 1 : 0; /* the damaged one had the number in between */
+        _cleanup_free_ char *path = path_of(folder, GOOD), *aside = path_of(folder, DAMAGED);
+        /* Kept for whoever wants to know what happened to it; without room for that it is just replaced. */
+        int kept = fs_exists(path) ? fs_rename(path, aside) : 0;
+        (void)kept;
     }
     proven->generation = generation + 1;
     _cleanup_free_ char *text = net_config_to_json(proven);

@@ -3,6 +3,7 @@
  * What a host knows of its own network across a power cut, in one folder on its disk:
  *   good.json        last known good: only ever replaced by a configuration that has proven itself
  *   good.prev.json   the one before; used when good.json is damaged
+ *   good.damaged.json  a good.json that could not be read, kept when a proven configuration took its place
  *   pending.json     a change in progress: what to return to, what was tried, until when. Present at boot: the power
  *                    went in the middle of it, and the host returns
  *   refused.json     the change that was taken back last, so that it is not tried again and again

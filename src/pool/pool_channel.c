@@ -114,7 +114,12 @@ static void peer_lost(struct peer *p, const char *reason) {
 }
 
 static void on_close(struct channel *channel, const char *reason, void *userdata) {
-    peer_lost(userdata, reason);
+    struct peer *p = userdata;
+    static struct log_limit limit;
+    if (!p->admitted && p != p->c->coordinator && log_limit_pass(&limit, 5, 60000))
+        log_notice("a connection to the pool channel from '%s' ended before it was let in: %s",
+                   channel_get_peer(channel)->address, reason);
+    peer_lost(p, reason);
 }
 
 static void beat_received(struct peer *p) {
