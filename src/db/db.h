@@ -128,6 +128,17 @@ void db_txn_commit(struct db_txn *t /* consumed */, uint64_t deadline_ms, db_don
                    void *userdata);
 void db_txn_abandon(struct db_txn *t);
 
+/* ---- a copy to try changes on ---- */
+/*
+ * A replica of its own with the rows that these classes have now. Nothing feeds it and nothing it holds goes anywhere:
+ * what would be if a transaction were committed is read from it as from any other. References to classes that were not
+ * copied lead nowhere. Freed with db_free.
+ */
+struct db *db_fork(struct db *d, const int *classes, size_t n);
+void db_fork_insert(struct db *fork, int class_id, const struct uuid *uuid); /* fields get defaults */
+void db_fork_set(struct db *fork, int class_id, const struct uuid *uuid, unsigned field, struct value v /* taken */);
+void db_fork_delete(struct db *fork, int class_id, const struct uuid *uuid);
+
 /* ---- the volatile store ---- */
 /*
  * Rows of volatile classes and volatile columns of database rows. Each has one owner host; the owner writes here and
