@@ -34,6 +34,8 @@ struct probing {
     struct probe *probe;
     struct probing_leg legs[PROBING_MAX_LEGS];
     unsigned n_legs;
+    struct probe_peer peers[PROBE_MAX_PEERS]; /* as the prober has them */
+    unsigned n_peers;
     struct loop_source *reconfigure, *publish, *survey_timer;
     bool surveying;
     bool stopped;
@@ -48,15 +50,44 @@ struct probing {
 };
 
 /* ---- configuration ---- */
+static bool same_legs(const struct probing_leg *a, unsigned n_a, const struct probing_leg *b, unsigned n_b) {
+    bool same = n_a == n_b;
+    for (unsigned i = 0; same && i < n_a; i++)
+        same = str_eq(a[i].leg.name, b[i].leg.name) && !memcmp(a[i].leg.mac, b[i].leg.mac, sizeof(a[i].leg.mac)) &&
+               uuid_eq(&a[i].leg.group, &b[i].leg.group) && a[i].leg.lag == b[i].leg.lag &&
+               a[i].leg.n_vlans == b[i].leg.n_vlans &&
+               !memcmp(a[i].vlans, b[i].vlans, a[i].leg.n_vlans * sizeof(a[i].vlans[0]));
+    return same;
+}
+
+static bool same_peers(const struct probe_peer *a, unsigned n_a, const struct probe_peer *b, unsigned n_b) {
+    bool same = n_a == n_b;
+    for (unsigned i = 0; same && i < n_a; i++)
+        same = uuid_eq(&a[i].host, &b[i].host) && str_eq(a[i].leg, b[i].leg) && uuid_eq(&a[i].group, &b[i].group) &&
+               !memcmp(a[i].mac, b[i].mac, sizeof(a[i].mac));
+    return same;
+}
+
+/*
+ * Rows change all the time, for measurements are rows, too. Only what makes another task is given to the prober: a new
+ * configuration begins every measurement under way anew, and one of a limited path takes seconds.
+ */
 static void on_reconfigure(struct loop_source *s, void *userdata) {
     struct probing *p = userdata;
     static struct probe_peer peers[PROBE_MAX_PEERS];
+    static struct probing_leg was[PROBING_MAX_LEGS];
     struct probe_leg legs[PROBING_MAX_LEGS];
+    unsigned n_was = p->n_legs;
+    memcpy(was, p->legs, n_was * sizeof(*was));
     p->n_legs = probing_legs(p->config.db, &p->config.self, p->legs);
     for (unsigned i = 0; i < p->n_legs; i++)
         legs[i] = p->legs[i].leg;
     unsigned n_peers = probing_peers(p->config.db, &p->config.self, peers);
-    probe_configure(p->probe, legs, p->n_legs, peers, n_peers);
+    if (!same_legs(was, n_was, p->legs, p->n_legs) || !same_peers(p->peers, p->n_peers, peers, n_peers)) {
+        memcpy(p->peers, peers, n_peers * sizeof(*peers));
+        p->n_peers = n_peers;
+        probe_configure(p->probe, legs, p->n_legs, peers, n_peers);
+    }
     loop_timer_set(p->publish, PUBLISH_MS);
 }
 
@@ -269,10 +300,17 @@ static void on_proof(struct probe *probe, bool settled, void *userdata) {
 }
 
 void probing_prove(struct probing *p, uint64_t deadline_ms, probing_done_fn *done, void *userdata) {
-    p->done = done;
-    p->done_userdata = userdata;
+    probing_done_fn *earlier = TAKE(p->done);
+    void *earlier_userdata = p->done_userdata;
     on_reconfigure(NULL, p);
     probe_prove(p->probe, deadline_ms, on_proof, p);
+    p->done = done;
+    p->done_userdata = userdata;
+    if (earlier) { /* one at a time: what is known has to do for it */
+        struct probing_result r = probing_now(p);
+        r.settled = false;
+        earlier(&r, earlier_userdata);
+    }
 }
 
 /* ---- life ---- */
