@@ -56,6 +56,10 @@ struct db *call_db(struct call *c) {
     return c->api->config.db;
 }
 
+const struct api_caller *call_caller(const struct call *c) {
+    return &c->caller;
+}
+
 struct session *call_session(struct call *c) {
     return c->session;
 }

@@ -21,6 +21,8 @@ const struct call_def *call_def(const struct call *c);
 struct api *call_api(struct call *c);
 struct db *call_db(struct call *c);
 struct session *call_session(struct call *c); /* NULL for calls without one */
+struct api_caller;
+const struct api_caller *call_caller(const struct call *c);
 const struct uuid *
 call_task(struct call *c); /* the task of an Async call or of a long synchronous one; null uuid when none */
 void call_set_progress(struct call *c, double fraction); /* 0..1 */

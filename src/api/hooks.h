@@ -13,6 +13,8 @@ typedef void api_op_done_fn(struct error *error /* borrowed; NULL: it is done */
 /* `response` is the JSON-RPC 2.0 response object as it came; NULL with `error` when there is none. Both borrowed. */
 typedef void api_forward_done_fn(struct error *error, const char *response, size_t size, void *data);
 
+struct db;
+
 struct api_join_args {
     const char *address, *user, *password;
     const char *fingerprint; /* of the pool's certificate authority; "" when the client gave none */
@@ -67,6 +69,16 @@ struct api_hooks {
                     api_op_done_fn *done, void *data);
     void (*host_query)(void *userdata, enum api_host_query query, const struct uuid *host, api_query_done_fn *done,
                        void *data);
+    /* A question about a change of a host's network, and its answer; daemon/network_calls.h says which there are. */
+    void (*network_ask)(void *userdata, const struct uuid *host, const char *name, struct value args /* taken */,
+                        uint64_t deadline_ms, api_query_done_fn *done, void *data);
+    /* What a host would have to measure before the rows are as in `then` (a fork); void when nothing. */
+    struct value (*network_paths)(void *userdata, struct db *then, const struct uuid *host);
+    /* Host uuid to what it measured -> sentences of what would be wrong then and is not now. */
+    struct value (*network_verdict)(void *userdata, struct db *then, const struct value *tables);
+    /* The history of network changes: an entry (a map of strings) more; all entries, the oldest first. */
+    void (*network_note)(void *userdata, struct value entry /* taken */);
+    struct value (*network_history)(void *userdata);
     /* Whether the host has been heard from within the heartbeat limit; default: host_metrics.live. */
     bool (*host_is_live)(void *userdata, const struct uuid *host);
 };

@@ -142,6 +142,7 @@ static bool management_reconfigure(struct call *c, struct net_change *ch) {
         call_fail(c, e);
         return false;
     }
+    net_change_all_at_once(ch); /* the two networks may not reach each other */
     net_change_commit(ch, (struct value){.type = VALUE_VOID});
     return true;
 }

@@ -5,7 +5,7 @@
 #include "api/api.h"
 #include "daemon/alerts.h"
 #include "daemon/faults.h"
-#include "daemon/netglue.h"
+#include "daemon/network_calls.h"
 #include "daemon/options.h"
 #include "daemon/probing.h"
 #include "pool/pool.h"
@@ -22,6 +22,7 @@ struct daemon {
     struct ovs *ovs;
     struct probing *probing;
     struct netglue *netglue;
+    struct network_calls network_calls;
     struct api *api;
     struct api_hooks hooks;
     struct alerts *alerts;

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "daemon/daemon.h"
 #include "daemon/hostinfo.h"
+#include "daemon/network_history.h"
 #include "daemon/power.h"
 #include "wire/http_client.h"
 
@@ -338,6 +339,62 @@ static void hook_forward(void *userdata, const char *request, size_t size, uint6
     http_client_start(d->client, &target, "POST", "/jsonrpc", headers, request, size, on_forwarded, f);
 }
 
+/* ---- network changes ---- */
+static void on_network_answer(const struct value *result, const struct error *error, void *userdata) {
+    query_end(error, result, userdata);
+}
+
+static void hook_network_ask(void *userdata, const struct uuid *host, const char *name, struct value args,
+                             uint64_t deadline_ms, api_query_done_fn *done, void *data) {
+    struct daemon *d = userdata;
+    struct query *q = query_new(done, data);
+    _cleanup_error_ struct error *e = NULL;
+    if (pool_get_channel(d->pool)) {
+        pool_channel_call(pool_get_channel(d->pool), host, name, args, deadline_ms, on_network_answer, q);
+        return;
+    }
+    value_done(&args);
+    error_set(&e, ERR_HOST_STILL_BOOTING, NULL);
+    query_end(e, NULL, q);
+}
+
+static bool is_live(const struct uuid *host, void *userdata) {
+    struct daemon *d = userdata;
+    return uuid_eq(host, &d->self) || pool_host_is_live(d->pool, host);
+}
+
+static struct value hook_network_paths(void *userdata, struct db *then, const struct uuid *host) {
+    struct daemon *d = userdata;
+    return probing_paths(then, d->db, host, is_live, d);
+}
+
+static struct value hook_network_verdict(void *userdata, struct db *then, const struct value *tables) {
+    struct daemon *d = userdata;
+    return probing_verdict(then, d->db, tables, is_live, d);
+}
+
+static void on_noted(const struct value *result, const struct error *error, void *userdata) {
+    /* A host that missed it misses it in its history alone. */
+}
+
+static void hook_network_note(void *userdata, struct value entry) {
+    struct daemon *d = userdata;
+    struct pool_channel *channel = pool_get_channel(d->pool);
+    for (const struct row *h = db_first(d->db, CLASS_host); h && channel; h = db_next(d->db, h)) {
+        if (uuid_eq(&h->uuid, &d->self) || !pool_host_is_live(d->pool, &h->uuid))
+            continue;
+        struct value args = value_map();
+        value_map_add(&args, "entry", value_copy(&entry));
+        pool_channel_call(channel, &h->uuid, "net_note", args, OP_TIMEOUT_MS, on_noted, NULL);
+    }
+    network_history_add(d->network_calls.history, entry);
+}
+
+static struct value hook_network_history(void *userdata) {
+    struct daemon *d = userdata;
+    return network_history_all(d->network_calls.history);
+}
+
 void daemon_hooks_init(struct daemon *d) {
     d->hooks = (struct api_hooks){.userdata = d,
                                   .is_coordinator = hook_is_coordinator,
@@ -353,10 +410,16 @@ void daemon_hooks_init(struct daemon *d) {
                                   .pool_emergency = hook_emergency_op,
                                   .host_op = hook_host_op,
                                   .host_query = hook_query,
+                                  .network_ask = hook_network_ask,
+                                  .network_paths = hook_network_paths,
+                                  .network_verdict = hook_network_verdict,
+                                  .network_note = hook_network_note,
+                                  .network_history = hook_network_history,
                                   .host_is_live = hook_is_live};
 }
 
 void daemon_hooks_serve(struct daemon *d) {
     pool_channel_serve(pool_get_channel(d->pool), "host_op", serve_host_op, d);
     pool_channel_serve(pool_get_channel(d->pool), "host_query", serve_query, d);
+    network_calls_serve(&d->network_calls, pool_get_channel(d->pool));
 }

@@ -77,12 +77,12 @@ void daemon_state_changed(void *userdata) {
 /* ---- the network agent ---- */
 void daemon_network_changed(const struct net_agent_state *s, void *userdata) {
     struct daemon *d = userdata;
-    pool_set_network(d->pool, s->outcome == NET_OUTCOME_PENDING || s->outcome == NET_OUTCOME_NONE);
+    pool_set_network(d->pool, net_outcome_is_open(s->outcome) || s->outcome == NET_OUTCOME_NONE);
     if (!s->good)
         return;
     struct rows_host facts;
     _cleanup_error_ struct error *e = NULL;
-    if (s->outcome != NET_OUTCOME_PENDING && hostinfo_read(s->good, &facts, &e))
+    if (!net_outcome_is_open(s->outcome) && hostinfo_read(s->good, &facts, &e))
         pool_start(d->pool, &facts);
 }
 

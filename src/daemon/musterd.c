@@ -9,7 +9,9 @@
 
 #include "base/fs.h"
 #include "base/str.h"
+#include "classes/net_change.h"
 #include "daemon/daemon.h"
+#include "daemon/network_history.h"
 #include "gen_handlers.h"
 #include "wire/http_client.h"
 
@@ -113,6 +115,9 @@ static bool make_parts(struct daemon *d, struct error **errp) {
                                      .changed = daemon_network_changed,
                                      .userdata = d};
     d->netglue = netglue_new(&netglue);
+    d->network_calls = (struct network_calls){.netglue = d->netglue,
+                                              .aheads = probing_aheads_new(d->loop, &d->self),
+                                              .history = network_history_new(d->options.state_dir)};
     daemon_hooks_init(d);
     struct api_config api = {.loop = d->loop,
                              .db = d->db,
@@ -121,6 +126,7 @@ static bool make_parts(struct daemon *d, struct error **errp) {
                              .hooks = &d->hooks,
                              .handlers = model_handlers};
     d->api = api_new(&api);
+    net_change_watch(d->api);
     d->alerts = alerts_new(d->loop, d->db, d->api, is_coordinator, d);
     if (!daemon_serve_local(d, errp))
         return false;
@@ -138,6 +144,8 @@ static void free_parts(struct daemon *d) {
     http_server_free(d->http);
     http_client_free(d->client);
     worker_free(d->worker); /* running jobs end; what they bring is dropped below */
+    probing_aheads_free(d->network_calls.aheads);
+    network_history_free(d->network_calls.history);
     netglue_free(d->netglue);
     probing_free(d->probing);
     pool_free(d->pool);

@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "daemon/hostinfo.h"
+#include "link/link_ping.h"
 #include "net/net_wanted.h"
 
 #define LOG_MODULE "network"
@@ -17,6 +18,15 @@
 #define WRITE_RETRY_MS 2000
 #define MAX_HEALED 16
 #define HEALED_SHOWN_MS 60000
+#define MAX_STAGED 4
+#define PING_MS 10000 /* an address that must answer has this long to do it: neighbours and routes may be new */
+
+/* What the coordinator said beforehand about a configuration. */
+struct staged {
+    char hash[NET_HASH_TEXT_SIZE];
+    uint64_t gate_until_ms; /* 0: none */
+    struct value probes;    /* VALUE_SET of texts, or void */
+};
 
 struct netglue {
     struct netglue_config config;
@@ -25,6 +35,7 @@ struct netglue {
     struct loop_source *want_timer, *write_timer;
     struct db_watch *watch;
     bool writing;
+    bool want_soon;
     bool preparing;                    /* the pool is being asked about a new address of this host */
     char prepared[NET_HASH_TEXT_SIZE]; /* the configuration that the pool is ready for; "" */
     char *net_dir;
@@ -35,11 +46,22 @@ struct netglue {
     } healed[MAX_HEALED];
     unsigned n_healed;
     struct loop_source *healed_timer;
+    struct staged staged[MAX_STAGED];
+    unsigned n_staged;
+    struct proof *proof; /* the one that runs */
 };
 
-struct question { /* of the agent, on its way to the prober or the pool */
+struct question { /* of the agent, on its way to the pool */
     struct netglue *g;
     uint64_t token;
+};
+
+/* Of one change: the paths to the pool, then the addresses that must answer. */
+struct proof {
+    struct netglue *g;
+    uint64_t token;
+    struct value probes; /* still to be asked, the last first */
+    struct link_ping *ping;
 };
 
 /* ---- wanted ---- */
@@ -97,10 +119,54 @@ static bool prepare(struct netglue *g, const struct net_config *wanted) {
     return false;
 }
 
+static struct staged *find_staged(struct netglue *g, const char *hash) {
+    for (unsigned i = 0; i < g->n_staged; i++)
+        if (str_eq(g->staged[i].hash, hash))
+            return &g->staged[i];
+    return NULL;
+}
+
+void netglue_stage(struct netglue *g, const char *hash, uint64_t gate_ms, const struct value *probes) {
+    struct staged *s = find_staged(g, hash);
+    if (!s && g->n_staged == MAX_STAGED) { /* the oldest has had its time */
+        value_done(&g->staged[0].probes);
+        memmove(&g->staged[0], &g->staged[1], sizeof(g->staged) - sizeof(g->staged[0]));
+        g->n_staged--;
+    }
+    if (!s)
+        s = &g->staged[g->n_staged++];
+    else
+        value_done(&s->probes);
+    *s = (struct staged){.gate_until_ms = gate_ms ? loop_now_ms(g->config.loop) + gate_ms : 0,
+                         .probes = probes ? value_copy(probes) : (struct value){.type = VALUE_VOID}};
+    str_copy(s->hash, sizeof(s->hash), hash);
+    loop_timer_set(g->want_timer, 0);
+}
+
+void netglue_go(struct netglue *g, const char *hash) {
+    struct staged *s = find_staged(g, hash);
+    if (s)
+        s->gate_until_ms = 0;
+    loop_timer_set(g->want_timer, 0);
+}
+
+/* Hosts that change one after another: true when it is not this one's turn yet. */
+static bool must_wait(struct netglue *g, const struct net_config *wanted) {
+    char hash[NET_HASH_TEXT_SIZE];
+    uint64_t now = loop_now_ms(g->config.loop);
+    net_config_hash(wanted, hash);
+    const struct staged *s = find_staged(g, hash);
+    if (!s || s->gate_until_ms <= now)
+        return false;
+    loop_timer_set(g->want_timer, s->gate_until_ms - now);
+    return true;
+}
+
 static void on_want(struct loop_source *s, void *userdata) {
     struct netglue *g = userdata;
     _cleanup_error_ struct error *e = NULL;
     const struct row *host = db_get(g->config.db, CLASS_host, &g->config.self);
+    g->want_soon = false;
     if (!host || !row_value(host, FIELD_host_PIFs)->set.n)
         return; /* not in a pool yet: the host keeps what it booted with */
     _cleanup_net_config_ struct net_config *wanted = net_wanted(g->config.db, &g->config.self, &e);
@@ -110,7 +176,7 @@ static void on_want(struct loop_source *s, void *userdata) {
         log_warn("the pool's rows name no management interface for this host; it keeps the network that it has");
         return;
     }
-    if (prepare(g, wanted))
+    if (!must_wait(g, wanted) && prepare(g, wanted))
         net_agent_want(g->agent, wanted);
 }
 
@@ -129,8 +195,10 @@ static void on_row(struct db *d, enum db_event event, const struct row *r, void 
     default:
         return;
     }
-    if (!loop_timer_armed(g->want_timer))
-        loop_timer_set(g->want_timer, WANT_MS);
+    if (g->want_soon)
+        return;
+    g->want_soon = true; /* the timer may be armed for later: for this host's turn */
+    loop_timer_set(g->want_timer, WANT_MS);
 }
 
 /* ---- what the host writes about itself ---- */
@@ -197,7 +265,7 @@ static void write_rows(struct netglue *g) {
         return; /* its end comes back through the rows' change, or the retry */
     struct net_agent_state s;
     net_agent_state(g->agent, &s);
-    if (!s.n_facts || s.outcome == NET_OUTCOME_PENDING)
+    if (!s.n_facts || net_outcome_is_open(s.outcome))
         return;
     struct db_txn *t = db_txn_new(g->config.db, "interfaces as the host has them");
     for (const struct row *r = db_first(g->config.db, CLASS_PIF); r; r = db_next(g->config.db, r))
@@ -295,29 +363,82 @@ static void publish(struct net_agent *a, const struct net_agent_state *s, void *
     hostinfo_metrics(g->config.db, self);
     loop_timer_set(g->write_timer, 0);
     g->config.changed(s, g->config.userdata);
-    if (g->prepared[0] && !g->preparing && s->outcome != NET_OUTCOME_PENDING && str_eq(s->hash, g->prepared))
+    if (g->prepared[0] && !g->preparing && !net_outcome_is_open(s->outcome) && str_eq(s->hash, g->prepared))
         end_prepared(g);
 }
 
+static void proof_free(struct proof *p) {
+    if (p->g->proof == p)
+        p->g->proof = NULL;
+    link_ping_free(p->ping);
+    value_done(&p->probes);
+    free(p);
+}
+
+static void proof_end(struct proof *p, const char *problem) {
+    struct netglue *g = p->g;
+    uint64_t token = p->token;
+    proof_free(p);
+    net_agent_proved(g->agent, token, problem);
+}
+
+static void on_ping(bool answered, void *userdata);
+
+static void next_ping(struct proof *p) {
+    if (!p->probes.set.n) {
+        proof_end(p, NULL);
+        return;
+    }
+    const char *address = value_str(&p->probes.set.items[p->probes.set.n - 1]);
+    p->ping = link_ping_new(p->g->config.loop, address, PING_MS, on_ping, p);
+    if (!p->ping)
+        on_ping(false, p);
+}
+
+static void on_ping(bool answered, void *userdata) {
+    struct proof *p = userdata;
+    struct value *last = &p->probes.set.items[p->probes.set.n - 1];
+    p->ping = NULL;
+    if (answered) {
+        value_done(last);
+        p->probes.set.n--;
+        next_ping(p);
+        return;
+    }
+    _cleanup_free_ char *why = strf("address %s, which was to answer after this change, does not", value_str(last));
+    proof_end(p, why);
+}
+
 static void on_proved(const struct probing_result *r, void *userdata) {
-    struct question *q = userdata;
+    struct proof *p = userdata;
+    if (p->g->proof != p) { /* another change runs by now */
+        proof_free(p);
+        return;
+    }
     /* Less than the wanted size is told, not undone: the control plane does not need it. A dead way to the pool is
      * undone. */
-    net_agent_proved(q->g->agent, q->token,
-                     r->control_passes ? NULL : "no frame of the control size passes to any live host of the pool");
-    free(q);
+    if (r->control_passes)
+        next_ping(p);
+    else
+        proof_end(p, "no frame of the control size passes to any live host of the pool");
 }
 
 static void prove(struct net_agent *a, uint64_t token, const struct net_config *tried, bool touches_management,
                   void *userdata) {
     struct netglue *g = userdata;
-    if (!touches_management) {
-        net_agent_proved(a, token, NULL);
-        return;
-    }
-    struct question *q = xnew0(struct question);
-    *q = (struct question){g, token};
-    probing_prove(g->config.probing, PROVE_MS, on_proved, q);
+    char hash[NET_HASH_TEXT_SIZE];
+    net_config_hash(tried, hash);
+    const struct staged *staged = find_staged(g, hash);
+    struct proof *p = xnew0(struct proof);
+    *p = (struct proof){.g = g, .token = token};
+    p->probes = staged && staged->probes.type == VALUE_SET ? value_copy(&staged->probes) : value_set();
+    if (g->proof && g->proof->ping)
+        proof_free(g->proof); /* else the prober still has it, and it ends there */
+    g->proof = p;
+    if (touches_management)
+        probing_prove(g->config.probing, PROVE_MS, on_proved, p);
+    else
+        next_ping(p);
 }
 
 static void on_confirmed(const char *problem, void *data) {
@@ -367,6 +488,10 @@ void netglue_free(struct netglue *g) {
     loop_source_free(g->healed_timer);
     while (g->n_healed)
         free(g->healed[--g->n_healed].line);
+    while (g->n_staged)
+        value_done(&g->staged[--g->n_staged].probes);
+    if (g->proof && g->proof->ping)
+        proof_free(g->proof);
     net_agent_free(g->agent);
     free(g->net_dir);
     free(g);

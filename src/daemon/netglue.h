@@ -38,3 +38,9 @@ struct netglue_config {
 struct netglue *netglue_new(const struct netglue_config *config);
 void netglue_free(struct netglue *g); /* after worker_free */
 struct net_agent *netglue_agent(struct netglue *g);
+/*
+ * Before the rows say it: a configuration of this hash is not taken up before netglue_go, or `gate_ms` have passed (0:
+ * no such gate), and these addresses (a set of texts; NULL: none) must answer before it counts as proven.
+ */
+void netglue_stage(struct netglue *g, const char *hash, uint64_t gate_ms, const struct value *probes);
+void netglue_go(struct netglue *g, const char *hash);

@@ -2,9 +2,7 @@
 #include "net/net_agent.h"
 
 #include "base/str.h"
-#include "link/link_monitor.h"
-#include "net/net_agent_job.h"
-#include "net/net_checkpoint.h"
+#include "net/net_agent_private.h"
 
 #include <assert.h>
 
@@ -13,54 +11,12 @@
 #define RETRY_MS 5000      /* between two tries of the way back, or of a look that failed */
 #define HEAL_MAX_MS 60000  /* longest pause between two repairs of the same thing */
 #define HEAL_CALM_MS 30000 /* a repair that held this long was a good one */
-#define JOB_KEY "net"
-
-struct net_agent {
-    struct loop *loop;
-    struct worker *worker;
-    struct link *link;
-    struct ovs *ovs;
-    char *net_dir, *run_dir, *resolv_conf, *netboot_path;
-    uint64_t checkpoint_ms, settle_ms;
-    unsigned garp_max;
-    const struct net_agent_owner *owner;
-    struct link_monitor *monitor;
-
-    struct net_config *good;   /* last known good; NULL none */
-    struct net_config *wanted; /* newest that is wanted and not taken up yet; NULL none */
-    struct net_config *latest; /* newest that was ever wanted, for another try; NULL none */
-    bool try_again;            /* the host could not be looked at: take up `latest` with the next look */
-    struct net_config *target; /* being tried; NULL none */
-    struct net_config *way_back;
-    struct net_refusal refusal; /* what was taken back last */
-    bool good_changed;          /* its host's own members are not on disk yet */
-
-    struct net_checkpoint checkpoint;
-    struct loop_source *deadline; /* of the checkpoint, or its retry */
-    uint64_t token;               /* of the question that is out; 0 none */
-    uint64_t last_token;
-    bool touches_management;
-    struct net_job *job; /* running; NULL none */
-
-    struct loop_source *look_timer;
-    uint64_t heal_pause_ms, healed_ms;
-
-    enum net_outcome outcome;
-    char hash[NET_HASH_TEXT_SIZE];
-    char *sentence;
-    struct net_observed *observed;
-    struct net_problems problems;
-    unsigned n_refused; /* legs whose driver was seen to refuse an MTU; forgotten with the next thing wanted */
-    struct net_refused refused[NET_MAX_NICS];
-    struct net_fact *facts;
-    size_t n_facts;
-};
 
 static void consider(struct net_agent *a);
 static void act(struct net_agent *a, enum net_checkpoint_action action);
 
 const char *net_outcome_text(enum net_outcome o) {
-    static const char *const texts[] = {"none", "pending", "applied", "rolled_back", "failed"};
+    static const char *const texts[] = {"none", "pending", "applied", "rolled_back", "failed", "held"};
     return texts[o];
 }
 
@@ -166,8 +122,7 @@ bool net_agent_is_busy(const struct net_agent *a) {
 
 static void on_job_done(void *data);
 
-static void submit(struct net_agent *a, struct net_job *j) {
-    assert(!a->job);
+void net_agent_fill_job(struct net_agent *a, struct net_job *j) {
     j->link = a->link;
     j->ovs = a->ovs;
     j->net_dir = a->net_dir;
@@ -177,8 +132,14 @@ static void submit(struct net_agent *a, struct net_job *j) {
     j->garp_max = a->garp_max;
     j->n_refused = a->n_refused;
     memcpy(j->refused, a->refused, sizeof j->refused);
+    net_agent_lifts_of(a, j);
+}
+
+void net_agent_submit(struct net_agent *a, struct net_job *j) {
+    assert(!a->job);
+    net_agent_fill_job(a, j);
     a->job = j;
-    worker_submit(a->worker, JOB_KEY, net_job_run, on_job_done, j);
+    worker_submit(a->worker, NET_AGENT_JOB_KEY, net_job_run, on_job_done, j);
 }
 
 static void look_in(struct net_agent *a, uint64_t delay_ms) {
@@ -192,7 +153,7 @@ static void look(struct net_agent *a) {
     if (!c || net_agent_is_busy(a))
         return;
     loop_timer_set(a->look_timer, LOOP_NEVER);
-    submit(a, net_job_new(NET_JOB_LOOK, a, net_config_copy(c)));
+    net_agent_submit(a, net_job_new(NET_JOB_LOOK, a, net_config_copy(c)));
 }
 
 static void on_look_timer(struct loop_source *s, void *userdata) {
@@ -231,7 +192,29 @@ static void heal(struct net_agent *a) {
     }
     a->heal_pause_ms = MIN(MAX(a->heal_pause_ms * 2, (uint64_t)1000), (uint64_t)HEAL_MAX_MS);
     a->healed_ms = now(a);
-    submit(a, net_job_new(NET_JOB_APPLY, a, net_config_copy(a->good)));
+    net_agent_submit(a, net_job_new(NET_JOB_APPLY, a, net_config_copy(a->good)));
+}
+
+static const struct net_staged *find_staged(const struct net_agent *a, const char *hash) {
+    for (unsigned i = 0; i < a->n_staged; i++)
+        if (str_eq(a->staged[i].hash, hash))
+            return &a->staged[i];
+    return NULL;
+}
+
+void net_agent_stage(struct net_agent *a, const char *hash, uint64_t checkpoint_ms, bool needs_person) {
+    unsigned i = 0;
+    while (i < a->n_staged && !str_eq(a->staged[i].hash, hash))
+        i++;
+    if (i == a->n_staged && i == NET_AGENT_MAX_STAGED) { /* the oldest has had its time */
+        memmove(&a->staged[0], &a->staged[1], sizeof(a->staged) - sizeof(a->staged[0]));
+        i = NET_AGENT_MAX_STAGED - 1;
+    }
+    a->n_staged = MAX(a->n_staged, i + 1);
+    a->staged[i] = (struct net_staged){.checkpoint_ms = checkpoint_ms, .needs_person = needs_person};
+    (void)str_copy(a->staged[i].hash, sizeof(a->staged[i].hash), hash);
+    if (str_eq(a->refusal.hash, hash)) /* somebody means to try it again */
+        a->refusal = (struct net_refusal){0};
 }
 
 static void looked_at_target(struct net_agent *a, struct net_job *j) {
@@ -249,9 +232,13 @@ static void looked_at_target(struct net_agent *a, struct net_job *j) {
         net_config_hash(a->good, good_hash);
     a->touches_management = j->result.touches_management;
     bool ask_pool = a->touches_management && a->owner->confirm;
+    const struct net_staged *staged = find_staged(a, hash);
+    a->change_ms = staged && staged->checkpoint_ms ? staged->checkpoint_ms : a->checkpoint_ms;
     set_outcome(a, NET_OUTCOME_PENDING, hash, "");
-    loop_timer_set(a->deadline, a->checkpoint_ms);
-    act(a, net_checkpoint_arm(&a->checkpoint, now(a), a->checkpoint_ms, ask_pool));
+    loop_timer_set(a->deadline, a->change_ms);
+    enum net_checkpoint_action first = net_checkpoint_arm(&a->checkpoint, now(a), a->change_ms, ask_pool);
+    a->checkpoint.needs_person = staged && staged->needs_person;
+    act(a, first);
 }
 
 static void looked_at_good(struct net_agent *a, struct net_job *j) {
@@ -262,7 +249,7 @@ static void looked_at_good(struct net_agent *a, struct net_job *j) {
         heal(a);
     else {
         if (a->good_changed) {
-            submit(a, net_job_new(NET_JOB_COMMIT, a, net_config_copy(a->good)));
+            net_agent_submit(a, net_job_new(NET_JOB_COMMIT, a, net_config_copy(a->good)));
             return;
         }
         publish(a);
@@ -271,6 +258,8 @@ static void looked_at_good(struct net_agent *a, struct net_job *j) {
 
 /* The end of a job that belongs to no change. */
 static void repaired(struct net_agent *a, struct net_job *j) {
+    if (j->kind == NET_JOB_LIFT)
+        net_agent_lifts_applied(a, j);
     if (j->kind == NET_JOB_COMMIT) {
         if (!j->error) {
             net_config_free(a->good);
@@ -314,6 +303,7 @@ static void on_job_done(void *data) {
     }
     net_job_free(j);
     consider(a);
+    net_agent_consider_lifts(a);
 }
 
 /* ---- the change ---- */
@@ -324,6 +314,46 @@ static void ask_proof(struct net_agent *a) {
         a->owner->prove(a, a->token, a->target, a->touches_management, a->owner->userdata);
     else
         net_agent_proved(a, a->token, NULL);
+}
+
+/* The network works and the pool hears this host; whether it is what somebody meant, only they can say. */
+static void ask_person(struct net_agent *a) {
+    char hash[NET_HASH_TEXT_SIZE];
+    uint64_t left = a->checkpoint.deadline_ms > now(a) ? (a->checkpoint.deadline_ms - now(a) + 999) / 1000 : 0;
+    _cleanup_free_ char *text =
+        strf("the change is applied and proven, and is taken back in %llu seconds unless somebody confirms it with: xe "
+             "network-change-confirm",
+             (unsigned long long)left);
+    net_config_hash(a->target, hash);
+    set_outcome(a, NET_OUTCOME_HELD, hash, text);
+}
+
+static bool is_the_change(const struct net_agent *a, const char *hash) {
+    char trying[NET_HASH_TEXT_SIZE];
+    if (!a->target)
+        return false;
+    net_config_hash(a->target, trying);
+    return str_eq(hash, trying);
+}
+
+bool net_agent_keep(struct net_agent *a, const char *hash) {
+    if (!is_the_change(a, hash) || a->checkpoint.sm.state != NET_CHECKPOINT_HOLDING)
+        return false;
+    act(a, net_checkpoint_result(&a->checkpoint, now(a), NET_ACTION_HOLD, NULL));
+    consider(a);
+    return true;
+}
+
+bool net_agent_revert(struct net_agent *a, const char *hash, const char *why) {
+    enum net_checkpoint_action waits_for = a->checkpoint.sm.state == NET_CHECKPOINT_PROVING      ? NET_ACTION_PROVE
+                                           : a->checkpoint.sm.state == NET_CHECKPOINT_CONFIRMING ? NET_ACTION_CONFIRM
+                                           : a->checkpoint.sm.state == NET_CHECKPOINT_HOLDING    ? NET_ACTION_HOLD
+                                                                                                 : NET_ACTION_NONE;
+    if (!is_the_change(a, hash) || waits_for == NET_ACTION_NONE)
+        return false;
+    act(a, net_checkpoint_result(&a->checkpoint, now(a), waits_for, why));
+    consider(a);
+    return true;
 }
 
 static void ask_pool(struct net_agent *a) {
@@ -339,9 +369,9 @@ static void start_apply(struct net_agent *a) {
         net_config_free(a->way_back);
         a->way_back = net_config_copy(a->good);
         j->previous = net_config_copy(a->good);
-        j->deadline = (loop_wall_ms(a->loop) + (int64_t)a->checkpoint_ms) / 1000;
+        j->deadline = (loop_wall_ms(a->loop) + (int64_t)a->change_ms) / 1000;
     }
-    submit(a, j);
+    net_agent_submit(a, j);
 }
 
 static void start_return(struct net_agent *a) {
@@ -357,7 +387,7 @@ static void start_return(struct net_agent *a) {
     }
     struct net_job *j = net_job_new(NET_JOB_RETURN, a, net_config_copy(a->way_back));
     j->refusal = a->refusal;
-    submit(a, j);
+    net_agent_submit(a, j);
 }
 
 static void finish(struct net_agent *a, bool committed) {
@@ -392,9 +422,13 @@ static void act(struct net_agent *a, enum net_checkpoint_action action) {
     case NET_ACTION_CONFIRM:
         ask_pool(a);
         return;
+    case NET_ACTION_HOLD:
+        a->token = 0;
+        ask_person(a);
+        return;
     case NET_ACTION_COMMIT:
         a->token = 0;
-        submit(a, net_job_new(NET_JOB_COMMIT, a, net_config_copy(a->target)));
+        net_agent_submit(a, net_job_new(NET_JOB_COMMIT, a, net_config_copy(a->target)));
         return;
     case NET_ACTION_RETURN:
         start_return(a);
@@ -430,6 +464,15 @@ void net_agent_confirmed(struct net_agent *a, uint64_t token, const char *proble
     consider(a);
 }
 
+void net_agent_add_own(struct net_agent *a, struct net_config *c) {
+    if (!a->good)
+        return;
+    c->datapath = a->good->datapath;
+    c->control_size = a->good->control_size;
+    if (a->good->host_name)
+        net_config_set_host_name(c, a->good->host_name);
+}
+
 /* Takes up what is wanted, when nothing else runs. */
 static void consider(struct net_agent *a) {
     if (net_agent_is_busy(a) || a->target || !a->wanted)
@@ -452,12 +495,7 @@ static void consider(struct net_agent *a) {
             set_outcome(a, NET_OUTCOME_ROLLED_BACK, hash, a->refusal.sentence);
         return;
     }
-    if (a->good) { /* what is the host's own business */
-        c->datapath = a->good->datapath;
-        c->control_size = a->good->control_size;
-        if (a->good->host_name)
-            net_config_set_host_name(c, a->good->host_name);
-    }
+    net_agent_add_own(a, c);
     a->target = c;
     a->n_refused = 0;
     look(a);
@@ -533,6 +571,7 @@ struct net_agent *net_agent_new(const struct net_agent_setup *setup) {
     a->deadline = loop_add_timer(a->loop, LOOP_NEVER, on_deadline, a);
     a->look_timer = loop_add_timer(a->loop, LOOP_NEVER, on_look_timer, a);
     net_checkpoint_init(&a->checkpoint, now(a));
+    net_agent_lift_init(a);
     enum net_store_source source;
     struct error *e = NULL;
     a->good = net_store_load(a->net_dir, &source, &a->problems, &e);
@@ -555,6 +594,7 @@ void net_agent_free(struct net_agent *a) {
     loop_source_free(a->deadline);
     loop_source_free(a->look_timer);
     net_checkpoint_done(&a->checkpoint);
+    net_agent_lift_done(a);
     net_config_free(a->good);
     net_config_free(a->wanted);
     net_config_free(a->latest);

@@ -23,8 +23,12 @@ enum net_outcome {
     NET_OUTCOME_APPLIED,     /* the host has it, proven; `problems` may say what is less than wanted */
     NET_OUTCOME_ROLLED_BACK, /* tried, taken back: `sentence` says why */
     NET_OUTCOME_FAILED,      /* refused before anything was touched, or the way back failed as well */
+    NET_OUTCOME_HELD,        /* applied and proven; a person is to confirm it before the checkpoint's time is over */
 };
-const char *net_outcome_text(enum net_outcome o); /* "none" "pending" "applied" "rolled_back" "failed" */
+const char *net_outcome_text(enum net_outcome o); /* "none" "pending" "applied" "rolled_back" "failed" "held" */
+static inline bool net_outcome_is_open(enum net_outcome o) {
+    return o == NET_OUTCOME_PENDING || o == NET_OUTCOME_HELD;
+}
 
 /* One interface of the configuration as it is now: a NIC by its kernel name, or a bridge. */
 struct net_fact {
@@ -89,6 +93,43 @@ void net_agent_look(struct net_agent *a);
 
 void net_agent_proved(struct net_agent *a, uint64_t token, const char *problem);
 void net_agent_confirmed(struct net_agent *a, uint64_t token, const char *problem);
+
+/*
+ * Says beforehand how a configuration is to be tried when it comes to be wanted: how long its checkpoint has (0: as
+ * always), and whether a person has to confirm it on top of the pool. One that was taken back before is tried
+ * again. The last few are remembered, in memory only.
+ */
+void net_agent_stage(struct net_agent *a, const char *hash, uint64_t checkpoint_ms, bool needs_person);
+/* The person's word about the change that is held. False when no such change waits for it. */
+bool net_agent_keep(struct net_agent *a, const char *hash);
+/* Takes back the change that is being proven, confirmed or held. False when it is not under way. */
+bool net_agent_revert(struct net_agent *a, const char *hash, const char *why);
+
+/* ---- before a change ---- */
+
+#define NET_AGENT_ID_SIZE 40
+
+struct net_agent_plan {
+    char *text;     /* the plan, as net_plan_text */
+    char *diff;     /* what changes, as net_config_diff_text; "" nothing */
+    size_t n_steps; /* 0: the host has it already */
+    bool touches_management;
+    struct net_problems problems; /* that the host would have and has not now */
+};
+/* `p` is NULL with an error when there is no plan. Both borrowed; once. */
+typedef void net_agent_planned_fn(const struct net_agent_plan *p, const struct error *e, void *userdata);
+/* Looks at the host and plans what would be done for this configuration; touches nothing. */
+void net_agent_plan(struct net_agent *a, const struct net_config *wanted, net_agent_planned_fn *done, void *userdata);
+
+/*
+ * Raises legs to at least these MTUs, for `lease_ms` at most: ports stay as they are, so nothing is sent that was not
+ * sent before, but frames of the new size can be tried. In memory only: a restart lowers them. A later request of the
+ * same id replaces the earlier one. `done` once: NULL when the legs were told (what a driver refused shows in trying).
+ */
+typedef void net_agent_done_fn(const char *problem, void *userdata);
+void net_agent_lift(struct net_agent *a, const char *id, const struct net_lift *lifts, unsigned n, uint64_t lease_ms,
+                    net_agent_done_fn *done, void *userdata);
+void net_agent_lower(struct net_agent *a, const char *id);
 
 void net_agent_state(const struct net_agent *a, struct net_agent_state *ret);
 bool net_agent_is_busy(const struct net_agent *a);

@@ -30,7 +30,11 @@ static void look(struct net_job *j) {
     if (!j->result.observed)
         return;
     struct net_plan plan = {0};
-    struct net_plan_options options = {.mode = NET_PLAN_LIVE, .refused = j->refused, .n_refused = j->n_refused};
+    struct net_plan_options options = {.mode = NET_PLAN_LIVE,
+                                       .refused = j->refused,
+                                       .n_refused = j->n_refused,
+                                       .lifts = j->lifts,
+                                       .n_lifts = j->n_lifts};
     if (!net_plan_compute(j->target, j->result.observed, &options, &plan, &j->error))
         return;
     j->result.n_steps = plan.n_steps;
@@ -59,7 +63,9 @@ static bool converge(struct net_job *j) {
                                .mode = NET_PLAN_LIVE,
                                .phases = NET_APPLY_BEFORE_SWITCH | NET_APPLY_WITH_SWITCH,
                                .refused = j->refused,
-                               .n_refused = j->n_refused};
+                               .n_refused = j->n_refused,
+                               .lifts = j->lifts,
+                               .n_lifts = j->n_lifts};
     return net_converge(&how, j->target, &j->result, &j->error);
 }
 
@@ -89,6 +95,63 @@ static void go_back(struct net_job *j) {
         (void)!net_store_clear_pending(j->net_dir, &j->error);
 }
 
+static bool is_in_a_bridge(const struct net_config *c, const char *leg) {
+    for (unsigned i = 0; i < c->n_bridges; i++)
+        for (unsigned k = 0; k < c->bridges[i].n_legs; k++)
+            if (str_eq(c->bridges[i].legs[k], leg))
+                return true;
+    return false;
+}
+
+static const struct net_lift *find_lift(const struct net_job *j, const char *leg) {
+    for (unsigned i = 0; i < j->n_lifts; i++)
+        if (str_eq(j->lifts[i].leg, leg))
+            return &j->lifts[i];
+    return NULL;
+}
+
+/* A leg that is lifted no longer: as it was, unless a bridge has taken it meanwhile. */
+static void put_back(struct net_job *j) {
+    for (unsigned i = 0; i < j->n_outsiders;) {
+        const struct net_outsider *o = &j->outsiders[i];
+        if (find_lift(j, o->link)) {
+            i++;
+            continue;
+        }
+        if (!is_in_a_bridge(j->target, o->link)) {
+            int r = link_set_mtu(j->link, o->link, (unsigned)o->mtu);
+            if (r == 0 && !o->up)
+                r = link_set_up(j->link, o->link, false);
+            (void)r; /* gone: then there is nothing to put back */
+        }
+        j->outsiders[i] = j->outsiders[--j->n_outsiders];
+    }
+}
+
+static void raise_outsider(struct net_job *j, const struct net_lift *l) {
+    struct link_info info;
+    if (j->n_outsiders == NET_MAX_NICS || link_find(j->link, l->leg, &info) < 0)
+        return;
+    for (unsigned i = 0; i < j->n_outsiders; i++)
+        if (str_eq(j->outsiders[i].link, l->leg))
+            return;
+    struct net_outsider *o = &j->outsiders[j->n_outsiders++];
+    *o = (struct net_outsider){.mtu = (int)info.mtu, .up = info.up};
+    (void)net_name_set(o->link, l->leg);
+    int r = info.up ? 0 : link_set_up(j->link, l->leg, true);
+    if (r == 0 && (int)info.mtu < l->mtu)
+        r = link_set_mtu(j->link, l->leg, (unsigned)l->mtu);
+    (void)r; /* what it does not take, the measurement will show */
+}
+
+static void lift(struct net_job *j) {
+    put_back(j);
+    for (unsigned i = 0; i < j->n_lifts; i++)
+        if (!is_in_a_bridge(j->target, j->lifts[i].leg))
+            raise_outsider(j, &j->lifts[i]);
+    (void)!converge(j);
+}
+
 void net_job_run(void *data) {
     struct net_job *j = data;
     switch (j->kind) {
@@ -103,6 +166,9 @@ void net_job_run(void *data) {
         return;
     case NET_JOB_RETURN:
         go_back(j);
+        return;
+    case NET_JOB_LIFT:
+        lift(j);
         return;
     }
     abort();

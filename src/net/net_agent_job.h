@@ -11,6 +11,16 @@ enum net_job_kind {
     NET_JOB_APPLY,  /* way back to disk (when `previous` is set), then converge */
     NET_JOB_COMMIT, /* target becomes last known good */
     NET_JOB_RETURN, /* converge to target, remember what was refused, remove the way back */
+    NET_JOB_LIFT,   /* converge to target with its lifts, and raise lifted legs that no bridge has */
+};
+
+#define NET_JOB_MAX_LIFTS 64
+
+/* A lifted leg that belongs to no bridge: what it had before. */
+struct net_outsider {
+    net_name link;
+    int mtu;
+    bool up;
 };
 
 struct net_job {
@@ -27,6 +37,11 @@ struct net_job {
     struct net_refusal refusal;  /* RETURN: what to remember; hash "" nothing */
     unsigned n_refused;          /* legs known to refuse an MTU */
     struct net_refused refused[NET_MAX_NICS];
+    unsigned n_lifts;
+    struct net_lift lifts[NET_JOB_MAX_LIFTS];
+    /* in and out: LIFT adds those that it raised, and puts back those that are lifted no longer */
+    unsigned n_outsiders;
+    struct net_outsider outsiders[NET_MAX_NICS];
     /* out */
     struct error *error;         /* owned; NULL: it succeeded */
     struct net_converged result; /* LOOK fills it as if nothing had to be done, with the plan's n_steps */

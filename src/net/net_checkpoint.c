@@ -11,8 +11,9 @@
 static const struct sm_state states[] = {
     [NET_CHECKPOINT_IDLE] = {"idle", TO(APPLYING) | TO(RETURNING)},
     [NET_CHECKPOINT_APPLYING] = {"applying", TO(PROVING) | TO(RETURNING)},
-    [NET_CHECKPOINT_PROVING] = {"proving", TO(CONFIRMING) | TO(COMMITTING) | TO(RETURNING)},
-    [NET_CHECKPOINT_CONFIRMING] = {"confirming", TO(COMMITTING) | TO(RETURNING)},
+    [NET_CHECKPOINT_PROVING] = {"proving", TO(CONFIRMING) | TO(HOLDING) | TO(COMMITTING) | TO(RETURNING)},
+    [NET_CHECKPOINT_CONFIRMING] = {"confirming", TO(HOLDING) | TO(COMMITTING) | TO(RETURNING)},
+    [NET_CHECKPOINT_HOLDING] = {"holding", TO(COMMITTING) | TO(RETURNING)},
     [NET_CHECKPOINT_COMMITTING] = {"committing", TO(IDLE) | TO(RETURNING)},
     [NET_CHECKPOINT_RETURNING] = {"returning", TO(IDLE) | TO(STUCK)},
     [NET_CHECKPOINT_STUCK] = {"stuck", TO(RETURNING)},
@@ -41,6 +42,7 @@ static void start(struct net_checkpoint *c) {
     free(c->why);
     c->why = NULL;
     c->expired = false;
+    c->needs_person = false;
 }
 
 enum net_checkpoint_action net_checkpoint_arm(struct net_checkpoint *c, uint64_t now_ms, uint64_t timeout_ms,
@@ -60,6 +62,14 @@ enum net_checkpoint_action net_checkpoint_resume(struct net_checkpoint *c, uint6
 static enum net_checkpoint_action commit(struct net_checkpoint *c, uint64_t now_ms, const char *reason) {
     sm_move(&c->sm, NET_CHECKPOINT_COMMITTING, now_ms, "%s", reason);
     return NET_ACTION_COMMIT;
+}
+
+/* All that can be found out without a person is known to be well. */
+static enum net_checkpoint_action hold_or_commit(struct net_checkpoint *c, uint64_t now_ms, const char *reason) {
+    if (!c->needs_person)
+        return commit(c, now_ms, reason);
+    sm_move(&c->sm, NET_CHECKPOINT_HOLDING, now_ms, "%s", reason);
+    return NET_ACTION_HOLD;
 }
 
 static enum net_checkpoint_action rest(struct net_checkpoint *c, uint64_t now_ms, const char *reason,
@@ -84,13 +94,16 @@ enum net_checkpoint_action net_checkpoint_result(struct net_checkpoint *c, uint6
         if (problem || !in_time)
             return go_back(c, now_ms, problem ? problem : late);
         if (!c->needs_pool)
-            return commit(c, now_ms, "proven; the management path was not touched");
+            return hold_or_commit(c, now_ms, "proven; the management path was not touched");
         sm_move(&c->sm, NET_CHECKPOINT_CONFIRMING, now_ms, "proven");
         return NET_ACTION_CONFIRM;
     }
     if (action == NET_ACTION_CONFIRM && s == NET_CHECKPOINT_CONFIRMING)
         return problem || !in_time ? go_back(c, now_ms, problem ? problem : late)
-                                   : commit(c, now_ms, "the pool confirmed");
+                                   : hold_or_commit(c, now_ms, "the pool confirmed");
+    if (action == NET_ACTION_HOLD && s == NET_CHECKPOINT_HOLDING)
+        return problem || !in_time ? go_back(c, now_ms, problem ? problem : late)
+                                   : commit(c, now_ms, "a person confirmed");
     if (action == NET_ACTION_COMMIT && s == NET_CHECKPOINT_COMMITTING)
         /* Not written down is not done: after a restart the host would be somewhere else than now. */
         return problem ? go_back(c, now_ms, problem) : rest(c, now_ms, "committed", NET_ACTION_DONE);
@@ -118,6 +131,8 @@ enum net_checkpoint_action net_checkpoint_tick(struct net_checkpoint *c, uint64_
         return go_back(c, now_ms, "its paths could not be proven in time");
     case NET_CHECKPOINT_CONFIRMING:
         return go_back(c, now_ms, "the pool did not confirm it in time");
+    case NET_CHECKPOINT_HOLDING:
+        return go_back(c, now_ms, "nobody confirmed it in time");
     default:
         return NET_ACTION_NONE;
     }

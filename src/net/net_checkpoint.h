@@ -4,9 +4,9 @@
  * happened and what time it is, and answers with the next action; the agent performs it. Times are monotonic
  * milliseconds.
  *
- * Promise: once armed, it ends in COMMITTED only through proof (and, where asked for, the pool's word) before the
- * deadline; in every other case it ends in a return to what was. A crash ends it too: what to return to lies on disk
- * from before the first step until after the last one (net_store.h).
+ * Promise: once armed, it ends in COMMITTED only through proof (and, where asked for, the word of the pool and of a
+ * person) before the deadline; in every other case it ends in a return to what was. A crash ends it too: what to return
+ * to lies on disk from before the first step until after the last one (net_store.h).
  */
 #pragma once
 
@@ -19,6 +19,7 @@ enum net_checkpoint_state {
     NET_CHECKPOINT_CONFIRMING, /* the pool is asked */
     NET_CHECKPOINT_COMMITTING, /* proven; becomes last known good */
     NET_CHECKPOINT_RETURNING,  /* the way back */
+    NET_CHECKPOINT_HOLDING,    /* a person is asked on top */
     NET_CHECKPOINT_STUCK,      /* the way back failed too; tried again until it works */
 };
 
@@ -27,6 +28,7 @@ enum net_checkpoint_action {
     NET_ACTION_APPLY,
     NET_ACTION_PROVE,
     NET_ACTION_CONFIRM,
+    NET_ACTION_HOLD, /* a person has to say so, too */
     NET_ACTION_COMMIT,
     NET_ACTION_RETURN,
     NET_ACTION_DONE,     /* committed */
@@ -38,8 +40,9 @@ struct net_checkpoint {
     struct sm sm;
     uint64_t deadline_ms; /* 0 while idle */
     bool needs_pool;
-    bool expired; /* the deadline passed during a step that cannot be interrupted: return as soon as it ends */
-    char *why;    /* owned: the sentence of the failure that made it return; NULL */
+    bool needs_person; /* may be set after arming */
+    bool expired;      /* the deadline passed during a step that cannot be interrupted: return as soon as it ends */
+    char *why;         /* owned: the sentence of the failure that made it return; NULL */
 };
 
 void net_checkpoint_init(struct net_checkpoint *c, uint64_t now_ms);

@@ -56,7 +56,11 @@ static bool round_trip(const struct net_converge *how, const struct net_config *
     if (!is)
         return false;
     _cleanup_net_plan_ struct net_plan plan = {0};
-    struct net_plan_options options = {.mode = how->mode, .refused = c->refused, .n_refused = c->n_refused};
+    struct net_plan_options options = {.mode = how->mode,
+                                       .refused = c->refused,
+                                       .n_refused = c->n_refused,
+                                       .lifts = how->lifts,
+                                       .n_lifts = how->n_lifts};
     if (!net_plan_compute(wanted, is, &options, &plan, errp))
         return false;
     struct net_apply_result result;

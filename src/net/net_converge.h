@@ -14,6 +14,8 @@ struct net_converge {
     unsigned phases;                   /* of net_apply */
     const struct net_refused *refused; /* legs known from before to refuse an MTU; borrowed, may be NULL */
     unsigned n_refused;
+    const struct net_lift *lifts; /* see net_plan_options; borrowed, may be NULL */
+    unsigned n_lifts;
 };
 
 struct net_converged {

@@ -187,8 +187,19 @@ struct net_refused {
     int mtu; /* what it takes */
 };
 
+/*
+ * A leg that carries at least this much for a while, though nobody above it asks for that: so that the larger frames of
+ * a change can be tried on the wire before the change is made. Ports stay as they are.
+ */
+struct net_lift {
+    net_name leg; /* by its name in the config */
+    int mtu;
+};
+
 struct net_plan_options {
     enum net_plan_mode mode;
+    const struct net_lift *lifts; /* borrowed */
+    unsigned n_lifts;
     const struct net_refused *refused; /* borrowed */
     unsigned n_refused;
     bool adopt_foreign; /* take over bridges that carry a wanted name but no mark of ours */

@@ -34,6 +34,10 @@ int planner_leg_mtu(const struct net_planner *p, const struct net_bridge *base) 
     net_name legs[NET_MAX_LEGS];
     unsigned n = planner_legs(p, base, legs);
     int mtu = base->mtu;
+    for (unsigned i = 0; i < p->options.n_lifts; i++)
+        for (unsigned k = 0; k < base->n_legs; k++)
+            if (str_eq(base->legs[k], p->options.lifts[i].leg))
+                mtu = MAX(mtu, p->options.lifts[i].mtu);
     for (unsigned i = 0; i < n; i++) {
         const struct net_obs_link *l = net_observed_link(p->is, legs[i]);
         if (l && l->max_mtu > 0)
