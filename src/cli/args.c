@@ -24,6 +24,11 @@ static const struct {
     [ARGS_FORCE] = {"force", NULL, false},
     [ARGS_MULTIPLE] = {"multiple", NULL, false},
     [ARGS_ALL] = {"all", NULL, false},
+    [ARGS_DRY_RUN] = {"dry-run", NULL, true},
+    [ARGS_PROVE] = {"prove", NULL, true},
+    [ARGS_CONFIRM] = {"confirm", NULL, true},
+    [ARGS_CHECKPOINT] = {"checkpoint", NULL, true},
+    [ARGS_PROBES] = {"probes", NULL, true},
 };
 
 /* Taken because other versions of xe know them; they change nothing here. */

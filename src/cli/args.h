@@ -4,8 +4,9 @@
  * add. The nearer source wins: command line, XE_EXTRA_ARGS, XE_SERVER and its kind, ~/.xe. Pure but for blanking
  * passwords in argv; one thread.
  *
- * How a server is judged (fingerprint, ca, insecure) is said with dashes in front on the command line: without them
- * those words are parameters of the command, as in "certificate-list fingerprint=...".
+ * How a server is judged (fingerprint, ca, insecure) and how a network is changed (dry-run and its kind) are said with
+ * dashes in front on the command line: without them those words are parameters of the command, as in "certificate-list
+ * fingerprint=...".
  */
 #pragma once
 
@@ -33,6 +34,11 @@ enum args_text {
     ARGS_FORCE,
     ARGS_MULTIPLE,
     ARGS_ALL,
+    ARGS_DRY_RUN,
+    ARGS_PROVE,
+    ARGS_CONFIRM,
+    ARGS_CHECKPOINT,
+    ARGS_PROBES,
     N_ARGS_TEXTS
 };
 

@@ -2,6 +2,7 @@
 /* "<class>-param-...": one object, its fields read and written. */
 #include <string.h>
 
+#include "cli/change.h"
 #include "cli/commands.h"
 
 /* What such a command is about. */
@@ -81,7 +82,8 @@ static bool call_on(struct target *t, const char *prefix, const char *field, str
     struct value params[3] = {value_copy(&t->ref)};
     for (unsigned i = 0; i < n_extra; i++)
         params[i + 1] = value_take(&extra[i]);
-    bool ok = xe_call(t->x, method, params, n_extra + 1, &result, t->errp);
+    bool is_mtu = str_eq(method, "network.set_MTU");
+    bool ok = (is_mtu ? xe_call : xe_call_task)(t->x, method, params, n_extra + 1, &result, t->errp);
     for (unsigned i = 0; i <= n_extra; i++)
         value_done(&params[i]);
     return ok;
@@ -142,6 +144,11 @@ static bool param_set(struct target *t) {
     }
     if (ok && !n) {
         error_set(t->errp, "CLI_MISSING", "a field to set, as in name-label=...", NULL);
+        ok = false;
+    }
+    /* What is no change of a network would be done for real beside one that is only tried. */
+    if (ok && change_is_asked(t->x) && !(n == 1 && str_eq(list[0].field->path, "MTU"))) {
+        error_set(t->errp, "CLI_NO_CHANGE", list[0].field->name, NULL);
         ok = false;
     }
     ok = ok && find_ref(t);

@@ -11,7 +11,9 @@
     "On a host of the pool neither server nor password are needed. XE_EXTRA_ARGS (with commas), XE_SERVER,\n"          \
     "XE_PORT, XE_USERNAME, XE_PASSWORD, XE_PASSWORD_FILE, XE_FINGERPRINT and ~/.xe (name=value lines) may\n"           \
     "say what is not typed.\n"                                                                                         \
-    "Switches: --minimal --multiple --force --fingerprint=SHA256 --ca=FILE --insecure --help --version\n"
+    "Switches: --minimal --multiple --force --fingerprint=SHA256 --ca=FILE --insecure --help --version\n"              \
+    "For commands that change networks: --dry-run [--prove], --force, --confirm, --checkpoint=SECONDS,\n"              \
+    "--probes=ADDRESS,...\n"
 
 static void print_command(struct buf *out, const char *name, const char *required, const char *optional,
                           const char *text) {

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "cli/change.h"
+#include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/report.h"
 
@@ -41,6 +43,11 @@ static bool run(struct xe *x, struct error **errp) {
     if (!x->args.command || x->args.wants_help || str_eq(x->args.command, "help"))
         return help_run(x, errp);
     struct generic g = generic_find(x->args.command);
+    if (g.class) {
+        x->changes_networks = g.class->class_id == CLASS_network && str_eq(g.verb->name, "param-set");
+        if (!change_check(x, x->changes_networks, x->args.command, errp))
+            return false;
+    }
     if (g.class)
         return check_required(x, g.verb->required, errp) && xe_connect(x, false, errp) && generic_run(x, &g, errp);
     const struct command *c = command_find(x->args.command);
@@ -49,6 +56,9 @@ static bool run(struct xe *x, struct error **errp) {
         return false;
     }
     warn_of_strangers(x, c);
+    x->changes_networks = c->flags & COMMAND_CHANGES_NETWORKS;
+    if (!change_check(x, x->changes_networks, c->name, errp))
+        return false;
     return check_required(x, c->required, errp) && xe_connect(x, c->flags & COMMAND_HOST_ONLY, errp) && c->run(x, errp);
 }
 

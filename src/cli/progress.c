@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli/xe.h"
+#include "cli/change.h"
 
 #define BAR_AFTER_S 2.0
 #define BAR_WIDTH 40
@@ -56,6 +56,12 @@ static void erase(const struct bar *b) {
 
 bool xe_call(struct xe *x, const char *method, const struct value *params, size_t n, struct value *ret,
              struct error **errp) {
+    return change_takes(x, method) ? change_call(x, method, params, n, ret, errp)
+                                   : xe_call_task(x, method, params, n, ret, errp);
+}
+
+bool xe_call_task(struct xe *x, const char *method, const struct value *params, size_t n, struct value *ret,
+                  struct error **errp) {
     const struct call_def *def = model_call_by_name(method);
     if (x->is_host_only || !def || !def->has_async)
         return client_call(x->client, method, params, n, ret, errp);

@@ -26,6 +26,8 @@ static const struct {
     {"CLI_NO_KEY", "Error: Key %1$s not found in map\n", false},
     {"CLI_TOO_MANY_OBJECTS", "Give one of %1$s, not several\n", false},
     {"CLI_FILE", "'%1$s': %2$s\n", false},
+    {"CLI_NO_CHANGE",
+     "'%1$s' changes no network: --dry-run, --prove, --confirm, --checkpoint and --probes are not for it\n", false},
     {"CLI_ABORTED", "Aborted\n", false},
     {"CLI_SAID", "", false}, /* it was said already, object by object */
     {"SESSION_AUTHENTICATION_FAILED", "Authentication failed\n", false},

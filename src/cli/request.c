@@ -94,6 +94,8 @@ bool request_print_uuids(struct request *r, const char *method) {
     _cleanup_value_ struct value result = {.type = VALUE_VOID};
     if (!request_call(r, method, &result))
         return false;
+    if (r->x->is_said)
+        return true;
     _cleanup_buf_ struct buf out = BUF_INIT;
     bool is_set = result.type == VALUE_SET, is_minimal = args_is(&r->x->args, ARGS_MINIMAL);
     size_t n = is_set ? result.set.n : 1;

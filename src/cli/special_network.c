@@ -146,6 +146,8 @@ static bool vlan_create(struct xe *x, struct error **errp) {
     request_add_object(&r, CLASS_network, "network-uuid");
     if (!request_call(&r, "VLAN.create", &vlan))
         return false;
+    if (x->is_said)
+        return true;
     struct request second = request_new(x, errp);
     request_add(&second, vlan);
     return request_print_uuids(&second, "VLAN.get_untagged_PIF");
@@ -238,26 +240,28 @@ static bool path_list(struct xe *x, struct error **errp) {
 
 static const struct command list[] = {
     {"bond-create", "network-uuid,pif-uuids", "mac,mode,properties:", "bond NICs of one host; prints the bond's uuid",
-     bond_create, 0},
-    {"bond-destroy", "uuid", "", "undo a bond", bond_destroy, 0},
-    {"bond-set-mode", "uuid,mode", "", "balance-slb, active-backup or lacp", bond_set_mode, 0},
+     bond_create, COMMAND_CHANGES_NETWORKS},
+    {"bond-destroy", "uuid", "", "undo a bond", bond_destroy, COMMAND_CHANGES_NETWORKS},
+    {"bond-set-mode", "uuid,mode", "", "balance-slb, active-backup or lacp", bond_set_mode, COMMAND_CHANGES_NETWORKS},
     {"network-create", "name-label", "name-description,MTU,mtu,bridge,managed", "make a network; prints its uuid",
      network_create, 0},
     {"network-destroy", "uuid", "", "remove a network", network_destroy, 0},
     {"path-list", "", "host,state", "sizes proven on every leg to every leg (state: proven, limited, dead)", path_list,
      0},
     {"pif-db-forget", "uuid", "", "drop the record of a NIC and touch nothing else", pif_db_forget, 0},
-    {"pif-forget", "uuid", "", "drop the record of a NIC", pif_forget, 0},
-    {"pif-introduce", "host-uuid,device", "mac,managed", "make the record of a NIC; prints its uuid", pif_introduce, 0},
-    {"pif-plug", "uuid", "", "bring an interface up", pif_plug, 0},
+    {"pif-forget", "uuid", "", "drop the record of a NIC", pif_forget, COMMAND_CHANGES_NETWORKS},
+    {"pif-introduce", "host-uuid,device", "mac,managed", "make the record of a NIC; prints its uuid", pif_introduce,
+     COMMAND_CHANGES_NETWORKS},
+    {"pif-plug", "uuid", "", "bring an interface up", pif_plug, COMMAND_CHANGES_NETWORKS},
     {"pif-reconfigure-ip", "uuid,mode", "IP,netmask,gateway,DNS", "set its IPv4 address: dhcp, static or none",
-     pif_reconfigure_ip, 0},
+     pif_reconfigure_ip, COMMAND_CHANGES_NETWORKS},
     {"pif-reconfigure-ipv6", "uuid,mode", "IPv6,gateway,DNS", "set its IPv6 address: dhcp, static, autoconf or none",
-     pif_reconfigure_ipv6, 0},
+     pif_reconfigure_ipv6, COMMAND_CHANGES_NETWORKS},
     {"pif-scan", "host-uuid", "", "look for new NICs", pif_scan, 0},
     {"pif-set-primary-address-type", "uuid,primary_address_type", "", "IPv4 or IPv6", pif_set_primary, 0},
-    {"pif-unplug", "uuid", "", "bring an interface down", pif_unplug, 0},
-    {"vlan-create", "pif-uuid,vlan,network-uuid", "", "a VLAN on one host; prints the uuid of its PIF", vlan_create, 0},
-    {"vlan-destroy", "uuid", "", "remove a VLAN", vlan_destroy, 0},
+    {"pif-unplug", "uuid", "", "bring an interface down", pif_unplug, COMMAND_CHANGES_NETWORKS},
+    {"vlan-create", "pif-uuid,vlan,network-uuid", "", "a VLAN on one host; prints the uuid of its PIF", vlan_create,
+     COMMAND_CHANGES_NETWORKS},
+    {"vlan-destroy", "uuid", "", "remove a VLAN", vlan_destroy, COMMAND_CHANGES_NETWORKS},
 };
 const struct command_group commands_network = {list, ARRAY_SIZE(list)};

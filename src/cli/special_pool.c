@@ -123,10 +123,10 @@ static const struct command list[] = {
     {"pool-join", "master-address,master-username", "master-password,master-password-file,master-fingerprint,force",
      "make this host a member of another pool; asks for the password when none is given", pool_join, 0},
     {"pool-management-reconfigure", "network-uuid", "", "move management of all hosts to a network", pool_management,
-     0},
+     COMMAND_CHANGES_NETWORKS},
     {"pool-recover-slaves", "", "", "tell members where the new coordinator is; prints their uuids", pool_recover, 0},
     {"pool-sync-database", "", "", "wait until every host has the database as it is now", pool_sync, 0},
     {"pool-vlan-create", "pif-uuid,vlan,network-uuid", "", "a VLAN on every host; prints the uuids of its PIFs",
-     pool_vlan_create, 0},
+     pool_vlan_create, COMMAND_CHANGES_NETWORKS},
 };
 const struct command_group commands_pool = {list, ARRAY_SIZE(list)};

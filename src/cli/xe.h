@@ -9,6 +9,8 @@ struct xe {
     struct args args;
     struct client *client;   /* NULL before xe_connect */
     struct records *records; /* likewise */
+    bool changes_networks;   /* the command does: the switches of change.h are for it */
+    bool is_said;            /* a dry run has been reported: there is no result to print */
     bool is_host_only;       /* the session is the host's own: tasks are not to be had */
 };
 
@@ -30,6 +32,9 @@ bool xe_typed(const struct type_def *t, const char *text, struct value *ret, str
  * the task. */
 bool xe_call(struct xe *x, const char *method, const struct value *params, size_t n, struct value *ret,
              struct error **errp) _warn_unused_;
+/* The same for this very method, whatever the switches say. */
+bool xe_call_task(struct xe *x, const char *method, const struct value *params, size_t n, struct value *ret,
+                  struct error **errp) _warn_unused_;
 
 /* Ctrl-C: the first is seen here and ends waiting, the second ends the program. */
 void xe_catch_interrupt(void);
