@@ -85,8 +85,11 @@ static struct net_addr destination_behind(const struct net_route *r) {
     if (r->dst.prefix == 0 && !net_addr_parse(is_v6 ? "2001:db8::1" : "192.0.2.1", &a))
         abort();
     a.prefix = is_v6 ? 128 : 32;
+    uint8_t *last = &a.b[is_v6 ? 15 : 3];
     if (r->dst.prefix < a.prefix)
-        a.b[is_v6 ? 15 : 3] |= 1; /* the network's own address is a broadcast for IPv4 */
+        *last |= 1; /* the network's own address is a broadcast for IPv4 */
+    if (r->dst.prefix < a.prefix && net_addr_same_host(&a, &r->src)) /* our own: the kernel goes there by loopback */
+        *last ^= r->dst.prefix == a.prefix - 1 ? 1 : 3;
     return a;
 }
 
