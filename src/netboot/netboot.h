@@ -6,6 +6,7 @@
  *   boot     before ovs-vswitchd: last known good into the switch's database, NICs up
  *   verify   after ovs-vswitchd: reads back, heals, addresses, locked routes, announcements; writes the report
  *   init     writes a first last-known-good from arguments, or from the address the machine has (adopt)
+ *   rehearse plays the next boot, on the model and in a namespace of its own
  *   rollback, show, check, plan, dhcp-event
  */
 #pragma once
@@ -69,4 +70,5 @@ void netboot_phase_add_step(struct netboot_phase *p, const struct net_step *s, u
 int netboot_boot(struct netboot *n);
 int netboot_verify(struct netboot *n);
 int netboot_init(struct netboot *n, int argc, char *const argv[]);
+int netboot_rehearse(struct netboot *n, int argc, char *const argv[]);
 int netboot_dhcp_event(struct netboot *n, const char *event);

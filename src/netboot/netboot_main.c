@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "netboot/netboot_rehearse.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -26,6 +27,9 @@ static const char help[] =
     "                    [--datapath system|netdev] [--control-size N]\n"
     "  adopt             the same as init --mode adopt, the device being the one with the default route\n"
     "  rollback          make the previous network the last known good again (the next boot uses it)\n"
+    "  rehearse [--json] [--model-only]  play the next boot from the disk and say what would come out otherwise than "
+    "it "
+    "is now\n"
     "  plan [FILE]       say what would be done to get there; changes nothing\n"
     "  show              print the last known good network\n"
     "  check [FILE]      check the last known good network, or FILE\n"
@@ -184,6 +188,10 @@ static int run(struct netboot *n, int argc, char *argv[]) {
         return command_show(n);
     if (str_eq(command, "check") && argc <= 2)
         return command_check(n, file);
+    if (str_eq(command, "rehearse"))
+        return netboot_rehearse(n, argc, argv);
+    if (str_eq(command, "rehearse-inside") && argc == 2) /* what rehearse starts in the namespaces */
+        return netboot_scratch_inside(n, argv[1]);
     if (str_eq(command, "plan") && argc <= 2)
         return command_plan(n, file);
     if (str_eq(command, "dhcp-event") && argc >= 2)
