@@ -168,7 +168,8 @@ static void test_roles(void **state) {
             if (refused != (role < (int)def->role))
                 fail_msg("%s, role %s: %s", def->name, model_role_names[role],
                          a->error ? error_text(a->error) : "done");
-            assert_true(a->error != NULL);
+            /* One that needs no argument cannot be kept from running. */
+            assert_true(a->error != NULL || (tolerant && def->params[0].optional));
             answer_free(a);
             buf_done(&text);
             sessions_close(fx->api->sessions, s);
