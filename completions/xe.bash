@@ -41,7 +41,13 @@ _xe() {
     fi
     local names
     names=$(xe help "$command" --minimal 2>/dev/null | tr ',' ' ')
+    local changes=''
+    case $command in
+        network-param-set | bond-* | vlan-* | pif-* | *-management-reconfigure | pool-vlan-create | network-config-apply | network-change-undo)
+            changes='--dry-run --prove --confirm --checkpoint= --probes='
+            ;;
+    esac
     compopt -o nospace 2>/dev/null || true
-    mapfile -t COMPREPLY < <(compgen -W "$names --minimal --multiple --force" -- "$cur")
+    mapfile -t COMPREPLY < <(compgen -W "$names --minimal --multiple --force $changes" -- "$cur")
 }
 complete -F _xe xe

@@ -12,7 +12,7 @@
 #define LIFT_MS 15000
 #define MEASURE_MS 6000 /* a clean path takes milliseconds, a limited one about two seconds */
 #define ANSWER_MS 3000
-#define LEASE_MS 120000
+#define LEASE_MS 30000 /* of lifted legs: a coordinator that dies leaves them that long, until the rows are written */
 #define MAX_CHECKPOINT_S 3600
 
 static const char *name_of(const struct net_change *ch, const struct uuid *host) {

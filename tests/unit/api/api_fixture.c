@@ -60,6 +60,10 @@ struct fx *fx_new(unsigned n_hosts, unsigned own, call_handler_fn *const *handle
     return fx;
 }
 
+void fx_hooks_changed(struct fx *fx) {
+    *(struct api_hooks *)api_hooks(fx->api) = fx->hooks;
+}
+
 void fx_free(struct fx *fx) {
     api_free(fx->api);
     worker_free(fx->worker);

@@ -28,6 +28,8 @@ struct fx {
 /* A pool of n hosts, all live; this process is hosts[own], the coordinator hosts[0]. `handlers` may be NULL. */
 struct fx *fx_new(unsigned n_hosts, unsigned own, call_handler_fn *const *handlers);
 void fx_free(struct fx *fx);
+/* The api takes fx->hooks as they are now. */
+void fx_hooks_changed(struct fx *fx);
 
 /* Rows of any class, by hand. */
 struct uuid fx_add(struct fx *fx, int class_id);

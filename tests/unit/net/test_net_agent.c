@@ -257,6 +257,100 @@ static void test_what_is_changed_by_hand_is_healed(void **unused) {
     assert_int_equal(n_confirms, 1); /* back to what is proven: nobody is asked */
 }
 
+static void note_done(const char *said, void *userdata) {
+    const char **ret = userdata;
+    *ret = said ? "failed" : "done";
+}
+
+/* Legs carry more for a while, ports do not; nobody takes that for a change by hand. */
+static void test_legs_are_lifted_and_lowered(void **unused) {
+    const struct net_lift lift = {.leg = "eth0", .mtu = 9000};
+    const char *said = NULL;
+    net_agent_lift(agent, "a", &lift, 1, 120000, note_done, &said);
+    settle();
+    assert_string_equal(said, "done");
+    assert_int_equal(fake_host_mtu(&h, "eth0"), 9000);
+    assert_int_equal(fake_host_mtu(&h, "xenbr0"), 1500);
+    assert_int_equal(good_mtu_on_disk(), 1500);
+    assert_false(has_pending());
+    net_agent_look(agent);
+    settle();
+    assert_int_equal(fake_host_mtu(&h, "eth0"), 9000);
+    net_agent_lower(agent, "a");
+    settle();
+    assert_int_equal(fake_host_mtu(&h, "eth0"), 1500);
+    /* whoever asked for it is gone */
+    net_agent_lift(agent, "b", &lift, 1, 60000, note_done, &said);
+    settle();
+    assert_int_equal(fake_host_mtu(&h, "eth0"), 9000);
+    loop_sim_advance(sim, 61000);
+    settle();
+    assert_int_equal(fake_host_mtu(&h, "eth0"), 1500);
+    /* a change that goes on from there keeps what it needs */
+    net_agent_lift(agent, "c", &lift, 1, 120000, note_done, &said);
+    settle();
+    want(fake_host_config(9000));
+    settle();
+    expect_outcome(NET_OUTCOME_APPLIED);
+    net_agent_lower(agent, "c");
+    settle();
+    assert_int_equal(fake_host_mtu(&h, "eth0"), 9000);
+    assert_int_equal(fake_host_mtu(&h, "xenbr0"), 9000);
+}
+
+static void note_plan(const struct net_agent_plan *p, const struct error *e, void *userdata) {
+    size_t *ret_steps = userdata;
+    assert_null(e);
+    *ret_steps = p->n_steps;
+    if (p->n_steps) {
+        assert_non_null(strstr(p->diff, "MTU '1500' becomes '9000'"));
+        assert_non_null(strstr(p->text, "MTUs rise from the legs up"));
+    }
+}
+
+static void test_a_plan_touches_nothing(void **unused) {
+    size_t n_steps = 0;
+    _cleanup_net_config_ struct net_config *big = fake_host_config(9000), *same = fake_host_config(1500);
+    net_agent_plan(agent, big, note_plan, &n_steps);
+    settle();
+    assert_int_equal(n_steps, 2);
+    assert_int_equal(fake_host_mtu(&h, "eth0"), 1500);
+    assert_int_equal(good_mtu_on_disk(), 1500);
+    net_agent_plan(agent, same, note_plan, &n_steps);
+    settle();
+    assert_int_equal(n_steps, 0);
+}
+
+static void test_a_person_confirms_or_not(void **unused) {
+    char hash[NET_HASH_TEXT_SIZE];
+    _cleanup_net_config_ struct net_config *big = fake_host_config(9000);
+    net_config_hash(big, hash);
+    net_agent_stage(agent, hash, 60000, /* needs_person= */ true);
+    want(fake_host_config(9000));
+    settle();
+    expect_outcome(NET_OUTCOME_HELD);
+    assert_int_equal(fake_host_mtu(&h, "xenbr0"), 9000);
+    assert_true(has_pending());
+    assert_false(net_agent_keep(agent, "another"));
+    assert_true(net_agent_revert(agent, hash, "somebody took it back"));
+    settle();
+    expect_outcome(NET_OUTCOME_ROLLED_BACK);
+    assert_string_equal(state().sentence, "somebody took it back");
+    assert_int_equal(fake_host_mtu(&h, "xenbr0"), 1500);
+    /* staged anew it is tried anew, though it was taken back before */
+    want(fake_host_config(1500));
+    settle();
+    net_agent_stage(agent, hash, 60000, /* needs_person= */ true);
+    want(fake_host_config(9000));
+    settle();
+    expect_outcome(NET_OUTCOME_HELD);
+    assert_true(net_agent_keep(agent, hash));
+    settle();
+    expect_outcome(NET_OUTCOME_APPLIED);
+    assert_int_equal(good_mtu_on_disk(), 9000);
+    assert_false(has_pending());
+}
+
 static void test_a_driver_that_refuses_leaves_no_port_above_its_leg(void **unused) {
     ovs_fake_limit_mtu(h.ovs, "eth0", 4000);
     link_fake_ignore_mtu(h.link, "eth0", true);
@@ -310,6 +404,9 @@ int main(void) {
         T(test_a_crash_in_the_middle_is_taken_back),
         T(test_invalid_intent_is_refused_untouched),
         T(test_what_is_changed_by_hand_is_healed),
+        T(test_legs_are_lifted_and_lowered),
+        T(test_a_plan_touches_nothing),
+        T(test_a_person_confirms_or_not),
         T(test_a_driver_that_refuses_leaves_no_port_above_its_leg),
         T(test_a_smaller_control_size_is_put_to_work_and_kept),
         T(test_facts),

@@ -24,6 +24,39 @@ static void test_the_good_way(void **unused) {
     net_checkpoint_done(&c);
 }
 
+/* A person is asked last, and only time or their word ends the waiting. */
+static void test_a_person_has_the_last_word(void **unused) {
+    struct net_checkpoint c;
+    net_checkpoint_init(&c, 1);
+    for (int needs_pool = 0; needs_pool < 2; needs_pool++) {
+        net_checkpoint_arm(&c, 10, 1000, needs_pool);
+        c.needs_person = true;
+        RESULT(&c, 20, NET_ACTION_APPLY, NULL);
+        enum net_checkpoint_action next = RESULT(&c, 30, NET_ACTION_PROVE, NULL);
+        if (needs_pool) {
+            assert_int_equal(next, NET_ACTION_CONFIRM);
+            next = RESULT(&c, 40, NET_ACTION_CONFIRM, NULL);
+        }
+        assert_int_equal(next, NET_ACTION_HOLD);
+        assert_int_equal(net_checkpoint_tick(&c, 900), NET_ACTION_NONE);
+        assert_int_equal(RESULT(&c, 950, NET_ACTION_HOLD, NULL), NET_ACTION_COMMIT);
+        assert_int_equal(RESULT(&c, 960, NET_ACTION_COMMIT, NULL), NET_ACTION_DONE);
+    }
+    net_checkpoint_arm(&c, 2000, 1000, false);
+    c.needs_person = true;
+    RESULT(&c, 2010, NET_ACTION_APPLY, NULL);
+    assert_int_equal(RESULT(&c, 2020, NET_ACTION_PROVE, NULL), NET_ACTION_HOLD);
+    assert_int_equal(net_checkpoint_tick(&c, 3001), NET_ACTION_RETURN);
+    assert_string_equal(c.why, "nobody confirmed it in time");
+    assert_int_equal(RESULT(&c, 3002, NET_ACTION_HOLD, NULL), NET_ACTION_NONE); /* too late */
+    RESULT(&c, 3003, NET_ACTION_RETURN, NULL);
+    /* the next change asks nobody */
+    net_checkpoint_arm(&c, 4000, 1000, false);
+    RESULT(&c, 4010, NET_ACTION_APPLY, NULL);
+    assert_int_equal(RESULT(&c, 4020, NET_ACTION_PROVE, NULL), NET_ACTION_COMMIT);
+    net_checkpoint_done(&c);
+}
+
 /* Every place where it can fail leads back. */
 static void test_every_failure_returns(void **unused) {
     static const enum net_checkpoint_action way[] = {NET_ACTION_APPLY, NET_ACTION_PROVE, NET_ACTION_CONFIRM,
@@ -91,6 +124,7 @@ static void test_a_failed_return_is_tried_again(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_good_way),
+        cmocka_unit_test(test_a_person_has_the_last_word),
         cmocka_unit_test(test_every_failure_returns),
         cmocka_unit_test(test_time_returns),
         cmocka_unit_test(test_a_failed_return_is_tried_again),
