@@ -78,6 +78,7 @@ struct api_request {
     struct api_caller caller;
     bool wants_json;        /* reply.json may be used */
     const char *originator; /* may be NULL */
+    bool is_inner;          /* part of another call, which is the one that is logged */
 };
 /*
  * Runs one request; `reply` is called exactly once, at once or later, unless the client goes away first. Returns the

@@ -43,7 +43,13 @@ static bool is_secret(const struct call_def *def, const char *name) {
 
 #define MAX_SHOWN 100
 
-/* Short values only; others are named. Control characters would let a client write lines of its own. */
+/* Control characters would let a client write lines of its own. */
+static void add_text(struct buf *line, const char *s) {
+    for (const char *end = s + MAX_SHOWN; *s && s < end; s++)
+        buf_add_char(line, (unsigned char)*s < 0x20 || *s == 0x7f || *s == '\'' ? '?' : *s);
+}
+
+/* Short values only; others are named. */
 static void add_arg(struct buf *line, const struct call_def *def, unsigned i, const struct value *v) {
     const struct param_def *p = &def->params[i];
     char ref[REF_TEXT_SIZE];
@@ -55,8 +61,7 @@ static void add_arg(struct buf *line, const struct call_def *def, unsigned i, co
     switch (v->type) {
     case VALUE_STRING:
         buf_add_char(line, '\'');
-        for (const char *s = value_str(v), *end = s + MAX_SHOWN; *s && s < end; s++)
-            buf_add_char(line, (unsigned char)*s < 0x20 || *s == 0x7f || *s == '\'' ? '?' : *s);
+        add_text(line, value_str(v));
         buf_add_char(line, '\'');
         break;
     case VALUE_INT:
@@ -72,7 +77,17 @@ static void add_arg(struct buf *line, const struct call_def *def, unsigned i, co
         buf_addf(line, "(%zu values)", v->set.n);
         break;
     case VALUE_MAP:
-        buf_addf(line, "(%zu pairs)", v->map.n);
+        if (!str_eq(def->name, "pool.network_change")) {
+            buf_addf(line, "(%zu pairs)", v->map.n);
+            break;
+        }
+        /* Whether a change was only tried, or forced, is what one looks for. */
+        for (size_t k = 0; k < v->map.n; k++) {
+            buf_add_str(line, k ? "," : "");
+            add_text(line, v->map.pairs[k].key);
+            buf_add_char(line, '=');
+            add_text(line, value_str(&v->map.pairs[k].value));
+        }
         break;
     default:
         buf_add_str(line, "(...)");
@@ -80,7 +95,7 @@ static void add_arg(struct buf *line, const struct call_def *def, unsigned i, co
 }
 
 void audit_call(const struct call *c, const struct error *error) {
-    if (!is_worth_a_line(c->def))
+    if (!is_worth_a_line(c->def) || c->is_inner)
         return;
     /* Each xe command on the host itself logs in and out. */
     if (c->def->class_id == CLASS_session && c->caller.is_local && !error)

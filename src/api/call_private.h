@@ -21,6 +21,7 @@ struct call {
     struct uuid task;
     bool wants_json;
     bool is_async;
+    bool is_inner; /* of another call, which the log names */
     bool is_kept;
     bool is_ended; /* answered; freed as soon as nobody holds it */
     unsigned n_holds;

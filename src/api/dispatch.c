@@ -204,6 +204,7 @@ struct call *api_dispatch(struct api *a, struct api_request *rq, api_reply_fn *r
     c->caller = rq->caller;
     c->wants_json = rq->wants_json;
     c->originator = rq->originator;
+    c->is_inner = rq->is_inner;
     c->reply = reply;
     c->userdata = userdata;
 

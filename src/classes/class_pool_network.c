@@ -131,7 +131,7 @@ void pool_network_change(struct call *c) {
     value_done(&args);
     struct net_outer *o = xnew0(struct net_outer);
     *o = (struct net_outer){.c = call_keep(c), .options = options, .report = value_map()};
-    struct api_request rq = {.method = name, .params = params, .caller = *call_caller(c)};
+    struct api_request rq = {.method = name, .params = params, .caller = *call_caller(c), .is_inner = true};
     all->starting = o;
     api_dispatch(call_api(c), &rq, on_inner, o);
     all->starting = NULL; /* refused before it came to a change */
