@@ -161,7 +161,7 @@ static void test_diff(void **state) {
     _cleanup_free_ char *json = quoted(text);
     const char *said = fx_call(nf->fx, "pool.network_config_diff", "[$S, \"%s\"]", json);
     assert_non_null(strstr(said, "line 4: network xenbr1: mtu '1500' becomes '9000'"));
-    said = fx_call(nf->fx, "pool.network_config_diff", "[$S]");
+    said = fx_call(nf->fx, "pool.network_config_diff", "[$S, \"\"]");
     assert_string_equal(said, "\"\"");
 }
 
