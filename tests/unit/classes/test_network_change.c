@@ -19,7 +19,8 @@ static struct value history;
 
 static void ask(void *userdata, const struct uuid *host, const char *name, struct value args, uint64_t deadline_ms,
                 api_query_done_fn *done, void *data) {
-    _cleanup_value_ struct value taken = args, result = value_map(), problems = value_set();
+    _cleanup_value_ struct value result = value_map(), problems = value_set();
+    value_done(&args);
     strv_add(&asked, name);
     if (problem)
         value_set_add(&problems, value_string(problem));
