@@ -95,9 +95,10 @@ void probe_core_configure(struct probe_core *c, const struct probe_leg *legs, un
     c->n_active = 0;
     c->next = 0;
     n_legs = MIN(n_legs, (unsigned)PROBE_MAX_LEGS);
+    bool same[PROBE_MAX_LEGS];
     for (unsigned i = 0; i < n_legs; i++) {
-        bool same = i < c->n_legs && !memcmp(c->legs[i].l.mac, legs[i].mac, 6);
-        if (!same)
+        same[i] = i < c->n_legs && !memcmp(c->legs[i].l.mac, legs[i].mac, 6);
+        if (!same[i])
             c->legs[i] = (struct leg){0};
         c->legs[i].l = legs[i];
         c->legs[i].l.vlans = NULL;
@@ -122,12 +123,16 @@ void probe_core_configure(struct probe_core *c, const struct probe_leg *legs, un
                 e->e.peer = peers[p].host;
                 e->e.vlan = legs[i].vlans[v].tag;
                 e->e.wanted = MIN(MAX(legs[i].vlans[v].size, (uint16_t)PROBE_MIN_SIZE), (uint16_t)PROBE_MAX_SIZE);
+                probe_derive_mac(peers[p].mac, e->dst);
                 struct edge *was = find_edge(old, n_old, &e->e);
-                if (was && was->e.wanted == e->e.wanted) {
+                if (was && was->e.wanted == e->e.wanted && same[i] && !memcmp(was->dst, e->dst, 6)) {
+                    *e = *was; /* a measurement that runs goes on: else one that is asked for often would never end */
+                    e->leg = i;
+                    c->n_active += e->phase != PHASE_IDLE;
+                } else if (was && was->e.wanted == e->e.wanted) {
                     e->e = was->e;
                     e->due_ms = was->phase == PHASE_IDLE ? was->due_ms : now_ms;
                 }
-                probe_derive_mac(peers[p].mac, e->dst);
                 c->n_edges++;
             }
         }

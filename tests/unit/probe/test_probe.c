@@ -23,6 +23,7 @@ struct fabric {
     uint16_t out[MAX_HOSTS][N_LEGS], in[MAX_HOSTS][N_LEGS]; /* 0: dead */
     bool vlan_missing[MAX_HOSTS][N_LEGS];
     uint16_t isl;
+    bool vlan;            /* hosts use one, too */
     unsigned lose_one_in; /* drop every nth frame; 0: none */
     struct probe_core *core[MAX_HOSTS];
     bool off[MAX_HOSTS];
@@ -100,34 +101,43 @@ static void fabric_run(struct fabric *f, uint64_t ms) {
             }
 }
 
-static struct fabric *fabric_new(unsigned n_hosts, bool vlan) {
-    struct fabric *f = xnew0(struct fabric);
-    f->queue = xcalloc(QUEUE, sizeof(*f->queue));
-    f->n_hosts = n_hosts;
-    f->isl = PROBE_MAX_SIZE;
-    f->now = 1000;
+/* Tells every host of legs and peers, as often as rows change. */
+static void configure(struct fabric *f) {
     struct probe_peer peers[MAX_HOSTS * N_LEGS];
     struct probe_vlan vlans[2] = {{0, 9000}, {101, 9000}};
     unsigned n_peers = 0;
-    for (unsigned h = 0; h < n_hosts; h++)
+    for (unsigned h = 0; h < f->n_hosts; h++)
         for (unsigned l = 0; l < N_LEGS; l++) {
-            f->out[h][l] = f->in[h][l] = PROBE_MAX_SIZE;
             struct probe_peer *p = &peers[n_peers++];
             *p = (struct probe_peer){.host = host_uuid(h), .group = group};
             snprintf(p->leg, sizeof(p->leg), "eth%u", l);
             nic_mac(h, l, p->mac);
         }
-    for (unsigned h = 0; h < n_hosts; h++) {
+    for (unsigned h = 0; h < f->n_hosts; h++) {
         struct probe_leg legs[N_LEGS];
         for (unsigned l = 0; l < N_LEGS; l++) {
-            legs[l] = (struct probe_leg){.group = group, .vlans = vlans, .n_vlans = vlan ? 2 : 1};
+            legs[l] = (struct probe_leg){.group = group, .vlans = vlans, .n_vlans = f->vlan ? 2 : 1};
             snprintf(legs[l].name, sizeof(legs[l].name), "eth%u", l);
             nic_mac(h, l, legs[l].mac);
         }
-        struct uuid self = host_uuid(h);
-        f->core[h] = probe_core_new(&self, h + 7);
         probe_core_configure(f->core[h], legs, N_LEGS, peers, n_peers, f->now);
     }
+}
+
+static struct fabric *fabric_new(unsigned n_hosts, bool vlan) {
+    struct fabric *f = xnew0(struct fabric);
+    f->queue = xcalloc(QUEUE, sizeof(*f->queue));
+    f->n_hosts = n_hosts;
+    f->vlan = vlan;
+    f->isl = PROBE_MAX_SIZE;
+    f->now = 1000;
+    for (unsigned h = 0; h < n_hosts; h++) {
+        for (unsigned l = 0; l < N_LEGS; l++)
+            f->out[h][l] = f->in[h][l] = PROBE_MAX_SIZE;
+        struct uuid self = host_uuid(h);
+        f->core[h] = probe_core_new(&self, h + 7);
+    }
+    configure(f);
     return f;
 }
 
@@ -213,6 +223,23 @@ static void test_one_leg_limited_both_ways(void **state) {
     struct fabric *f = fabric_new(4, true);
     f->out[1][1] = f->in[1][1] = 1500;
     fabric_run(f, 6000);
+    unsigned n = diagnose(f, faults);
+    assert_int_equal(n, 1);
+    expect_leg(f, n, 1, "eth1", PROBE_FAULT_LEG_LIMITED, PROBE_BOTH, 0, 1500);
+    fabric_free(f);
+}
+
+/* Rows that change all the time, and proofs that are asked for all the time, do not keep a fault from being found. */
+static void test_limit_is_found_while_asked_often(void **state) {
+    struct fabric *f = fabric_new(4, true);
+    fabric_run(f, 1000);
+    f->out[1][1] = f->in[1][1] = 1500;
+    for (unsigned i = 0; i < 20; i++) {
+        configure(f);
+        for (unsigned h = 0; h < f->n_hosts; h++)
+            probe_core_request(f->core[h], f->now);
+        fabric_run(f, 300);
+    }
     unsigned n = diagnose(f, faults);
     assert_int_equal(n, 1);
     expect_leg(f, n, 1, "eth1", PROBE_FAULT_LEG_LIMITED, PROBE_BOTH, 0, 1500);
@@ -351,6 +378,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clean_is_proven_at_once),
         cmocka_unit_test(test_one_leg_limited_both_ways),
+        cmocka_unit_test(test_limit_is_found_while_asked_often),
         cmocka_unit_test(test_both_legs_limited),
         cmocka_unit_test(test_one_direction_only),
         cmocka_unit_test(test_leg_dead),
