@@ -29,6 +29,7 @@ enum api_host_op {
     API_HOST_SCAN_NICS,              /* report NICs without PIF: the net agent writes them */
     API_HOST_MANAGEMENT_RECONFIGURE, /* emergency, own host: "interface" */
     API_HOST_SET_HOSTNAME,           /* "hostname" */
+    API_HOST_RENEW_CERTIFICATE,      /* a new one for the key it has */
 };
 
 /* What one host is asked about itself. */
@@ -36,6 +37,9 @@ enum api_host_query {
     API_QUERY_TIME,       /* VALUE_TIME */
     API_QUERY_LOCAL_TIME, /* VALUE_TIME, shifted by the host's time zone */
     API_QUERY_LOG,        /* VALUE_STRING: the daemon's latest lines */
+    /* Would it come back from a restart? VALUE_SET of maps: code, severity (blocker or warning), text, cure. */
+    API_QUERY_REHEARSAL,
+    API_QUERY_REHEARSAL_REPAIR, /* the same, after what is damaged on its disk was written anew from memory */
 };
 typedef void api_query_done_fn(struct error *error, const struct value *result /* borrowed */, void *data);
 

@@ -38,22 +38,55 @@ void host_disable(struct call *c) {
         set_enabled(c, h, false);
 }
 
-static void power(struct call *c, enum api_host_op op) {
+/* The blockers among the verdicts, one after the other; NULL without any. */
+static char *blockers_of(const struct value *verdicts) {
+    _cleanup_strv_ struct strv lines = {0};
+    for (size_t i = 0; i < verdicts->set.n; i++) {
+        const struct value *v = &verdicts->set.items[i];
+        if (str_eq(str_or_empty(value_map_str(v, "severity")), "blocker"))
+            strv_take(&lines, strf("%s: %s; cure: %s", str_or_empty(value_map_str(v, "code")),
+                                   str_or_empty(value_map_str(v, "text")), str_or_empty(value_map_str(v, "cure"))));
+    }
+    return lines.n ? strv_join(&lines, " | ") : NULL;
+}
+
+static enum api_host_op power_op(struct call *c) {
+    return str_ends(call_def(c)->name, "reboot") ? API_HOST_REBOOT : API_HOST_SHUTDOWN;
+}
+
+static void on_rehearsed(struct error *error, const struct value *verdicts, void *data) {
+    struct call *c = data;
+    char ref[REF_TEXT_SIZE];
+    const struct row *h = call_arg_row(c, 0);
+    if (!h)
+        return;
+    _cleanup_free_ char *reason =
+        error ? strf("the rehearsal has not answered: %s", error_text(error)) : blockers_of(verdicts);
+    if (reason)
+        call_fail_code(c, ERR_HOST_REBOOT_REHEARSAL_FAILED, ref_text(&h->uuid, ref), reason, NULL);
+    else
+        class_host_op(c, power_op(c), &h->uuid, /* args= */ NULL);
+}
+
+static void power(struct call *c) {
     const struct row *h = live_host(c);
+    const struct api_hooks *hooks = api_hooks(call_api(c));
     if (!h)
         return;
     if (row_bool(h, FIELD_host_enabled))
         call_fail_code(c, ERR_HOST_NOT_DISABLED, NULL);
+    else if (call_arg_bool(c, 1) || !hooks->host_query)
+        class_host_op(c, power_op(c), &h->uuid, /* args= */ NULL);
     else
-        class_host_op(c, op, &h->uuid, /* args= */ NULL);
+        hooks->host_query(hooks->userdata, API_QUERY_REHEARSAL, &h->uuid, on_rehearsed, call_keep(c));
 }
 
 void host_reboot(struct call *c) {
-    power(c, API_HOST_REBOOT);
+    power(c);
 }
 
 void host_shutdown(struct call *c) {
-    power(c, API_HOST_SHUTDOWN);
+    power(c);
 }
 
 void host_restart_agent(struct call *c) {
@@ -116,6 +149,16 @@ void host_get_server_localtime(struct call *c) {
 
 void host_get_log(struct call *c) {
     query(c, API_QUERY_LOG);
+}
+
+void host_check_reboot(struct call *c) {
+    query(c, call_arg_bool(c, 1) ? API_QUERY_REHEARSAL_REPAIR : API_QUERY_REHEARSAL);
+}
+
+void host_refresh_server_certificate(struct call *c) {
+    const struct row *h = live_host(c);
+    if (h)
+        class_host_op(c, API_HOST_RENEW_CERTIFICATE, &h->uuid, /* args= */ NULL);
 }
 
 void host_get_server_certificate(struct call *c) {

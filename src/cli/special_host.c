@@ -9,12 +9,60 @@ static bool on_hosts(struct xe *x, const char *method, struct error **errp) {
     return select_hosts(x, "", &hosts, errp) && select_call(x, &hosts, method, NULL, 0, errp);
 }
 
+static bool power(struct xe *x, const char *method, struct error **errp) {
+    _cleanup_value_ struct value hosts = {.type = VALUE_VOID};
+    struct value force = value_bool(args_is(&x->args, ARGS_FORCE));
+    return select_hosts(x, "", &hosts, errp) && select_call(x, &hosts, method, &force, 1, errp);
+}
+
 static bool host_reboot(struct xe *x, struct error **errp) {
-    return on_hosts(x, "host.reboot", errp);
+    return power(x, "host.reboot", errp);
 }
 
 static bool host_shutdown(struct xe *x, struct error **errp) {
-    return on_hosts(x, "host.shutdown", errp);
+    return power(x, "host.shutdown", errp);
+}
+
+/* One line per verdict; false when one of them is a blocker. */
+static bool print_verdicts(const struct value *verdicts) {
+    bool is_clear = true;
+    for (size_t i = 0; verdicts->type == VALUE_SET && i < verdicts->set.n; i++) {
+        const struct value *v = &verdicts->set.items[i];
+        if (v->type != VALUE_MAP)
+            continue;
+        const char *severity = str_or_empty(value_map_str(v, "severity")),
+                   *cure = str_or_empty(value_map_str(v, "cure"));
+        _cleanup_free_ char *line = strf("%s %s: %s%s%s", severity, str_or_empty(value_map_str(v, "code")),
+                                         str_or_empty(value_map_str(v, "text")), *cure ? "; cure: " : "", cure);
+        xe_print_line(line);
+        is_clear = is_clear && !str_eq(severity, "blocker");
+    }
+    return is_clear;
+}
+
+static bool host_reboot_check(struct xe *x, struct error **errp) {
+    _cleanup_value_ struct value hosts = {.type = VALUE_VOID};
+    const char *repair = args_get(&x->args, "repair");
+    bool is_clear = true;
+    if (repair && !str_eq(repair, "true") && !str_eq(repair, "false")) {
+        error_set(errp, "INVALID_VALUE", "repair", repair, NULL);
+        return false;
+    }
+    struct value params[2] = {[1] = value_bool(repair && str_eq(repair, "true"))};
+    if (!select_hosts(x, "repair", &hosts, errp))
+        return false;
+    for (size_t i = 0; i < hosts.set.n && !xe_was_interrupted(); i++) {
+        _cleanup_value_ struct value verdicts = {.type = VALUE_VOID};
+        params[0] = hosts.set.items[i]; /* borrowed */
+        if (!xe_call(x, "host.check_reboot", params, ARRAY_SIZE(params), &verdicts, errp))
+            return false;
+        is_clear = print_verdicts(&verdicts) && is_clear;
+    }
+    if (is_clear)
+        xe_print_message(x, hosts.set.n > 1 ? "The hosts would come back." : "The host would come back.");
+    else
+        error_set(errp, "CLI_SAID", NULL);
+    return is_clear;
 }
 
 static bool host_enable(struct xe *x, struct error **errp) {
@@ -48,6 +96,10 @@ static bool host_evacuate(struct xe *x, struct error **errp) {
          select_call(x, &hosts, "host.evacuate", extra, ARRAY_SIZE(extra), errp);
     value_done(&extra[0]);
     return ok;
+}
+
+static bool host_refresh_certificate(struct xe *x, struct error **errp) {
+    return on_hosts(x, "host.refresh_server_certificate", errp);
 }
 
 static bool host_restart_agent(struct xe *x, struct error **errp) {
@@ -129,10 +181,17 @@ static const struct command list[] = {
      COMMAND_HOST_ONLY},
     {"host-management-reconfigure", "pif-uuid", "", "move management to a PIF", host_management,
      COMMAND_CHANGES_NETWORKS},
-    {"host-reboot", "", HOST_SELECTORS, "reboot a disabled host", host_reboot, COMMAND_SELECTS_HOSTS},
+    {"host-reboot", "", "force," HOST_SELECTORS, "reboot a disabled host, unless it would not come back", host_reboot,
+     COMMAND_SELECTS_HOSTS},
+    {"host-reboot-check", "", "repair," HOST_SELECTORS,
+     "rehearse its next boot: would it come back? Fails when something speaks against it", host_reboot_check,
+     COMMAND_SELECTS_HOSTS},
+    {"host-refresh-server-certificate", "", HOST_SELECTORS, "give it a new certificate", host_refresh_certificate,
+     COMMAND_SELECTS_HOSTS},
     {"host-restart-agent", "", HOST_SELECTORS, "restart its daemon", host_restart_agent, COMMAND_SELECTS_HOSTS},
     {"host-set-hostname-live", "host-uuid,host-name", "", "give its operating system a name", host_set_hostname, 0},
-    {"host-shutdown", "", HOST_SELECTORS, "power a disabled host off", host_shutdown, COMMAND_SELECTS_HOSTS},
+    {"host-shutdown", "", "force," HOST_SELECTORS, "power a disabled host off, unless the pool cannot spare it",
+     host_shutdown, COMMAND_SELECTS_HOSTS},
     {"log-get", "host-uuid", "", "the daemon's latest lines", log_get, 0},
 };
 const struct command_group commands_host = {list, ARRAY_SIZE(list)};

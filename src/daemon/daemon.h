@@ -23,6 +23,7 @@ struct daemon {
     struct probing *probing;
     struct netglue *netglue;
     struct network_calls network_calls;
+    struct rehearsal *rehearsal; /* of the next boot, under way; NULL */
     struct api *api;
     struct api_hooks hooks;
     struct alerts *alerts;

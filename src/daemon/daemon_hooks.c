@@ -10,6 +10,8 @@
 #include "daemon/hostinfo.h"
 #include "daemon/network_history.h"
 #include "daemon/power.h"
+#include "daemon/rehearsal.h"
+#include "pool/pool_outlook.h"
 #include "wire/http_client.h"
 
 #define LOG_MODULE "daemon"
@@ -146,7 +148,8 @@ static const char *const op_names[] = {[API_HOST_REBOOT] = "reboot",
                                        [API_HOST_RESTART_AGENT] = "restart-agent",
                                        [API_HOST_SCAN_NICS] = "scan-nics",
                                        [API_HOST_MANAGEMENT_RECONFIGURE] = "management-reconfigure",
-                                       [API_HOST_SET_HOSTNAME] = "set-hostname"};
+                                       [API_HOST_SET_HOSTNAME] = "set-hostname",
+                                       [API_HOST_RENEW_CERTIFICATE] = "renew-certificate"};
 
 static void on_op(const struct value *result, const struct error *error, void *userdata) {
     op_end(error, userdata);
@@ -198,6 +201,10 @@ static void serve_host_op(const struct uuid *from, const struct value *args, str
     if (op && str_eq(op, "restart-agent")) {
         pool_reply_return(reply, value_bool(true));
         loop_defer(d->loop, restart_later, d);
+        return;
+    }
+    if (op && str_eq(op, "renew-certificate")) {
+        pool_renew_certificate(d->pool, on_power, reply);
         return;
     }
     if (op && str_eq(op, "scan-nics")) {
@@ -262,8 +269,11 @@ static void on_query(const struct value *result, const struct error *error, void
     query_end(error, result, userdata);
 }
 
-static const char *const query_names[] = {
-    [API_QUERY_TIME] = "time", [API_QUERY_LOCAL_TIME] = "local-time", [API_QUERY_LOG] = "log"};
+static const char *const query_names[] = {[API_QUERY_TIME] = "time",
+                                          [API_QUERY_LOCAL_TIME] = "local-time",
+                                          [API_QUERY_LOG] = "log",
+                                          [API_QUERY_REHEARSAL] = "rehearsal",
+                                          [API_QUERY_REHEARSAL_REPAIR] = "rehearsal-repair"};
 
 static void on_time(const struct value *result, const struct error *error, void *userdata) {
     struct value v = {.type = VALUE_VOID};
@@ -285,7 +295,11 @@ static void hook_query(void *userdata, enum api_host_query query, const struct u
     struct value args = value_map();
     value_map_add(&args, "query", value_string(query_names[query]));
     pool_channel_call(pool_get_channel(d->pool), host, "host_query", args, OP_TIMEOUT_MS,
-                      query == API_QUERY_LOG ? on_query : on_time, q);
+                      query == API_QUERY_TIME || query == API_QUERY_LOCAL_TIME ? on_time : on_query, q);
+}
+
+static void on_rehearsed(const struct value *verdicts, void *userdata) {
+    pool_reply_return(userdata, value_copy(verdicts));
 }
 
 static void serve_query(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
@@ -299,6 +313,8 @@ static void serve_query(const struct uuid *from, const struct value *args, struc
         pool_reply_return(reply, value_int(now));
     } else if (query && str_eq(query, "local-time") && localtime_r(&t, &local)) {
         pool_reply_return(reply, value_int(now + local.tm_gmtoff));
+    } else if (query && str_starts(query, "rehearsal")) {
+        rehearsal_start(d, /* repair= */ str_eq(query, "rehearsal-repair"), on_rehearsed, reply);
     } else {
         error_set(&e, ERR_NOT_IMPLEMENTED, query ? query : "", NULL);
         pool_reply_fail(reply, e);
@@ -422,4 +438,5 @@ void daemon_hooks_serve(struct daemon *d) {
     pool_channel_serve(pool_get_channel(d->pool), "host_op", serve_host_op, d);
     pool_channel_serve(pool_get_channel(d->pool), "host_query", serve_query, d);
     network_calls_serve(&d->network_calls, pool_get_channel(d->pool));
+    rehearsal_serve(d);
 }

@@ -12,6 +12,7 @@
 #include "classes/net_change.h"
 #include "daemon/daemon.h"
 #include "daemon/network_history.h"
+#include "daemon/rehearsal.h"
 #include "gen_handlers.h"
 #include "wire/http_client.h"
 
@@ -155,6 +156,7 @@ static void free_parts(struct daemon *d) {
     tls_context_unref(d->https);
     ovs_free(d->ovs);
     link_free(d->link);
+    rehearsal_free(d);
     loop_free(d->loop);
 }
 

@@ -171,8 +171,7 @@ static void look_for_returns(struct probing *p) {
     }
 }
 
-static void on_publish(struct loop_source *s, void *userdata) {
-    struct probing *p = userdata;
+struct value probing_faults_now(struct probing *p) {
     look_for_returns(p);
     publish_table(p);
     struct probing_view view = {.db = p->config.db,
@@ -180,13 +179,49 @@ static void on_publish(struct loop_source *s, void *userdata) {
                                 .is_live = p->config.is_live,
                                 .is_coordinator = p->config.is_coordinator(p->config.userdata),
                                 .userdata = p->config.userdata};
-    faults_state(p->config.faults, FAULTS_PROBE, probing_faults(&view));
+    return probing_faults(&view);
+}
+
+static void on_publish(struct loop_source *s, void *userdata) {
+    struct probing *p = userdata;
+    faults_state(p->config.faults, FAULTS_PROBE, probing_faults_now(p));
 }
 
 static void on_probe_changed(struct probe *probe, void *userdata) {
     struct probing *p = userdata;
     if (!loop_timer_armed(p->publish))
         loop_timer_set(p->publish, PUBLISH_MS);
+}
+
+/* ---- doubts ---- */
+struct doubts {
+    struct probing *p;
+    uint64_t since_ms;
+    unsigned n_fresh[PROBING_MAX_LEGS], n_stale[PROBING_MAX_LEGS];
+    uint16_t wanted[PROBING_MAX_LEGS];
+};
+
+static void count_edge(const struct probe_edge *e, void *userdata) {
+    struct doubts *d = userdata;
+    if (e->state != PROBE_PROVEN || e->vlan || !d->p->config.is_live(&e->peer, d->p->config.userdata))
+        return; /* what is known to be bad is said by the faults */
+    for (unsigned i = 0; i < d->p->n_legs; i++)
+        if (str_eq(d->p->legs[i].leg.name, e->leg)) {
+            *(e->measured_ms >= d->since_ms ? &d->n_fresh[i] : &d->n_stale[i]) += 1;
+            d->wanted[i] = e->wanted;
+        }
+}
+
+struct value probing_doubts(struct probing *p, uint64_t since_ms) {
+    struct doubts d = {.p = p, .since_ms = since_ms};
+    struct value map = value_map();
+    probe_each(p->probe, count_edge, &d);
+    for (unsigned i = 0; i < p->n_legs; i++)
+        if (d.n_stale[i] && !d.n_fresh[i])
+            value_map_put(&map, p->legs[i].leg.name,
+                          value_stringf("leg '%s' was asked to carry %u bytes and no host has answered yet",
+                                        p->legs[i].leg.name, d.wanted[i]));
+    return map;
 }
 
 /* ---- the survey ---- */
@@ -297,6 +332,10 @@ static void on_proof(struct probe *probe, bool settled, void *userdata) {
     p->done = NULL;
     if (done)
         done(&r, p->done_userdata);
+}
+
+bool probing_is_proving(const struct probing *p) {
+    return p->done != NULL;
 }
 
 void probing_prove(struct probing *p, uint64_t deadline_ms, probing_done_fn *done, void *userdata) {

@@ -36,5 +36,14 @@ struct probing_result {
 };
 typedef void probing_done_fn(const struct probing_result *r, void *userdata);
 void probing_prove(struct probing *p, uint64_t deadline_ms, probing_done_fn *done, void *userdata);
+/* A proof is under way; another would end it. */
+bool probing_is_proving(const struct probing *p);
+/*
+ * Legs that reached live hosts and, to none of them, have again since `since_ms` (loop time): something is wrong and
+ * not yet measured to its end. A map from the leg to a sentence part.
+ */
+struct value probing_doubts(struct probing *p, uint64_t since_ms);
+/* What is wrong by the measurements of now, without the patience of what is shown: a map as faults.h has it. */
+struct value probing_faults_now(struct probing *p);
 /* The same from what is known, without measuring. */
 struct probing_result probing_now(struct probing *p);

@@ -534,6 +534,11 @@ void net_agent_set_control_size(struct net_agent *a, int control_size) {
     look_in(a, 0);
 }
 
+void net_agent_rewrite(struct net_agent *a) {
+    a->good_changed = a->good != NULL;
+    look_in(a, 0);
+}
+
 void net_agent_look(struct net_agent *a) {
     look_in(a, 0);
 }

@@ -88,6 +88,8 @@ void net_agent_want(struct net_agent *a, const struct net_config *wanted);
 void net_agent_retry(struct net_agent *a);
 /* The control size that the paths were proven for; takes effect with the next look. */
 void net_agent_set_control_size(struct net_agent *a, int control_size);
+/* Writes the last known good to disk once more, when the host has it: the file was seen to be damaged. */
+void net_agent_rewrite(struct net_agent *a);
 /* Look at the host now (a hint: a neighbour says something is wrong). */
 void net_agent_look(struct net_agent *a);
 

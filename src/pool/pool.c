@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Life of the membership: who leads, who is alive, where this host stands. */
+#include "pool/pool_outlook.h"
 #include "pool/pool_private.h"
 
 #include <string.h>
@@ -450,6 +451,7 @@ struct pool *pool_new(const struct pool_config *config, struct error **errp) {
 void pool_free(struct pool *p) {
     if (!p)
         return;
+    pool_outlook_free(p); /* answers over the channel */
     db_watch_free(p->watch);
     loop_source_free(p->role_timer);
     loop_source_free(p->state_timer);

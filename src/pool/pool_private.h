@@ -61,6 +61,7 @@ struct pool {
     char moved_from[64], moved_to[64]; /* the coordinator, when rows do not say so yet */
     struct missing *missing;           /* coordinator: hosts that are not connected; owned */
     unsigned n_missing;
+    struct renewal *renewal; /* pool_outlook.c: a certificate is being asked for; NULL */
     struct confirmation *confirmations;
     struct uuid *witnesses; /* hosts that were alive when the network change that runs began; owned */
     unsigned n_witnesses;

@@ -42,8 +42,36 @@ static void host_op(void *userdata, enum api_host_op op, const struct uuid *host
     ask(userdata, done, data);
 }
 
+/* What a rehearsal says of the host; a blocker when `speaks_against` says so. */
+static const char *speaks_against;
+static bool says_nothing; /* the rehearsal fails */
+
+static void rehearse(api_query_done_fn *done, void *data) {
+    _cleanup_value_ struct value set = value_set();
+    _cleanup_error_ struct error *e = NULL;
+    for (int i = 0; i < 2; i++) {
+        struct value v = value_map();
+        value_map_add(&v, "code", value_string(i ? "MUSTER-R342" : "MUSTER-R330"));
+        value_map_add(&v, "severity", value_string(i ? "warning" : "blocker"));
+        value_map_add(&v, "text", value_string(i ? "another is away" : str_or_empty(speaks_against)));
+        value_map_add(&v, "cure", value_string("mend it"));
+        if (i || speaks_against)
+            value_set_add(&set, v);
+        else
+            value_done(&v);
+    }
+    if (says_nothing)
+        error_set(&e, ERR_HOST_OFFLINE, "h", NULL);
+    done(e, says_nothing ? NULL : &set, data);
+}
+
 static void host_query(void *userdata, enum api_host_query query, const struct uuid *host, api_query_done_fn *done,
                        void *data) {
+    if (query == API_QUERY_REHEARSAL || query == API_QUERY_REHEARSAL_REPAIR) {
+        snprintf(asked, sizeof(asked), "rehearse %d", query == API_QUERY_REHEARSAL_REPAIR);
+        rehearse(done, data);
+        return;
+    }
     struct value v = query == API_QUERY_LOG ? value_string("lines") : value_time(86400);
     done(NULL, &v, data);
     value_done(&v);
@@ -87,7 +115,8 @@ static int setup_n(void **state, unsigned n) {
                             .pool_recover_members = recover};
     fx_login(fx);
     asked[0] = '\0';
-    refuse = NULL;
+    refuse = speaks_against = NULL;
+    says_nothing = false;
     *state = fx;
     return 0;
 }
@@ -133,6 +162,38 @@ static void test_power(void **state) {
     snprintf(expected, sizeof(expected), "HOST_OFFLINE %s", host);
     assert_string_equal(fx_fail(fx, "host.reboot", "[$S, \"%s\"]", host), expected);
     assert_string_equal(fx_fail(fx, "host.enable", "[$S, \"%s\"]", host), expected);
+}
+
+static void test_rehearsal(void **state) {
+    struct fx *fx = *state;
+    const char *host = fx_ref(&fx->hosts[1]);
+    char expected[200];
+    fx_call(fx, "host.disable", "[$S, \"%s\"]", host);
+    speaks_against = "the disk is full";
+    snprintf(expected, sizeof(expected), "HOST_REBOOT_REHEARSAL_FAILED %s MUSTER-R330: the disk is full; cure: mend it",
+             host);
+    assert_string_equal(fx_fail(fx, "host.reboot", "[$S, \"%s\"]", host), expected);
+    assert_string_equal(fx_fail(fx, "host.shutdown", "[$S, \"%s\"]", host), expected);
+    assert_string_equal(asked, "rehearse 0"); /* nothing was asked of the host itself */
+    fx_call(fx, "host.reboot", "[$S, \"%s\", true]", host);
+    snprintf(expected, sizeof(expected), "op %d %s -", API_HOST_REBOOT, host);
+    assert_string_equal(asked, expected);
+    speaks_against = NULL; /* a warning alone holds nobody back */
+    fx_call(fx, "host.shutdown", "[$S, \"%s\"]", host);
+    snprintf(expected, sizeof(expected), "op %d %s -", API_HOST_SHUTDOWN, host);
+    assert_string_equal(asked, expected);
+    says_nothing = true;
+    assert_true(str_starts(fx_fail(fx, "host.reboot", "[$S, \"%s\"]", host), "HOST_REBOOT_REHEARSAL_FAILED"));
+    assert_true(str_starts(fx_fail(fx, "host.check_reboot", "[$S, \"%s\"]", host), "HOST_OFFLINE"));
+    says_nothing = false;
+    assert_string_equal(fx_call(fx, "host.check_reboot", "[$S, \"%s\"]", host),
+                        "[{\"code\":\"MUSTER-R342\",\"severity\":\"warning\",\"text\":\"another is away\","
+                        "\"cure\":\"mend it\"}]");
+    fx_call(fx, "host.check_reboot", "[$S, \"%s\", true]", host);
+    assert_string_equal(asked, "rehearse 1");
+    fx_call(fx, "host.refresh_server_certificate", "[$S, \"%s\"]", host);
+    snprintf(expected, sizeof(expected), "op %d %s -", API_HOST_RENEW_CERTIFICATE, host);
+    assert_string_equal(asked, expected);
 }
 
 static void test_facts(void **state) {
@@ -270,6 +331,7 @@ static void test_plugins(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_power, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rehearsal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_facts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_membership, setup, teardown),
         cmocka_unit_test_setup_teardown(test_join, setup_alone, teardown),
