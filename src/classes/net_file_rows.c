@@ -150,7 +150,8 @@ struct net_file net_file_of_rows(struct db *d) {
             if (uuid_eq(row_ref(p, FIELD_PIF_host), &h->uuid))
                 add_pif(d, &f, host, p);
     }
-    qsort(f.sections, f.n, sizeof(*f.sections), by_place);
+    if (f.n)
+        qsort(f.sections, f.n, sizeof(*f.sections), by_place);
     return f;
 }
 
