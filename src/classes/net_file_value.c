@@ -128,7 +128,8 @@ static int by_name(const void *a, const void *b) {
 static char *sorted(const char *text, bool (*is_sound)(const char *word)) {
     _cleanup_strv_ struct strv w = {0};
     split_words(text, &w);
-    qsort(w.items, w.n, sizeof(*w.items), by_name);
+    if (w.n)
+        qsort(w.items, w.n, sizeof(*w.items), by_name);
     for (size_t i = 0; i < w.n; i++)
         if (!is_sound(w.items[i]) || (i && str_eq(w.items[i], w.items[i - 1])))
             return NULL;
