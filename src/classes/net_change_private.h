@@ -75,6 +75,7 @@ struct net_change {
     size_t n_hosts;
     struct measuring *measuring;
     size_t n_measuring;
+    unsigned n_doubted;  /* measurements that were not believed yet */
     struct value tables; /* host uuid to what it measured */
     struct value result;
     struct error *failure;

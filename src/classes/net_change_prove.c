@@ -12,6 +12,8 @@
 #define LIFT_MS 15000
 #define MEASURE_MS 6000 /* a clean path takes milliseconds, a limited one about two seconds */
 #define ANSWER_MS 3000
+#define DOUBT_MS 1500
+#define MAX_DOUBTS 2
 #define LEASE_MS 30000 /* of lifted legs: a coordinator that dies leaves them that long, until the rows are written */
 #define MAX_CHECKPOINT_S 3600
 
@@ -102,6 +104,8 @@ static void stage(struct net_change *ch) {
 
 /* ---- measuring ---- */
 
+static void lifted(struct net_change *ch);
+
 static void on_measured(struct net_change *ch, size_t i, struct error *error, const struct value *result) {
     const struct measuring *m = &ch->measuring[i];
     char uuid[UUID_TEXT_SIZE];
@@ -111,6 +115,23 @@ static void on_measured(struct net_change *ch, size_t i, struct error *error, co
         value_map_put(&ch->tables, uuid_text(&m->host, uuid), value_copy(result));
 }
 
+static void measure_again(struct loop_source *s, void *userdata) {
+    struct net_change *ch = userdata;
+    loop_source_free(TAKE(ch->deadline));
+    value_done(&ch->tables);
+    ch->tables = value_map();
+    lifted(ch);
+}
+
+/* A host that has just joined or booted answers a moment later: what is bad is believed when it stays so. */
+static bool doubt(struct net_change *ch) {
+    if (ch->n_doubted == MAX_DOUBTS)
+        return false;
+    ch->n_doubted++;
+    ch->deadline = loop_add_timer(api_loop(ch->api), DOUBT_MS, measure_again, ch);
+    return true;
+}
+
 static void measured(struct net_change *ch) {
     const struct api_hooks *h = api_hooks(ch->api);
     size_t n = 0;
@@ -118,6 +139,8 @@ static void measured(struct net_change *ch) {
         n += ch->tables.map.pairs[i].value.map.n;
     if (ch->tables.map.n) {
         _cleanup_value_ struct value bad = h->network_verdict(h->userdata, ch->fork, &ch->tables);
+        if (bad.set.n && doubt(ch))
+            return;
         for (size_t i = 0; i < bad.set.n; i++)
             add_fault(ch, xstrdup(value_str(&bad.set.items[i])));
     }
