@@ -22,8 +22,18 @@ have_netboot() { [ -x "$build/src/netboot/muster-netboot" ]; }
 
 lab() { "$lab_program" "$@"; }
 
+# What the hosts' daemons said last, for a failure that shows only on another machine.
+last_words() {
+    local h
+    for h in h1 h2 h3 h4; do
+        printf -- '--- %s\n' "$h"
+        timeout 10 "$lab_program" exec "$h" -- tail -n 25 /var/log/musterd.log 2>/dev/null || true
+    done
+}
+
 cleanup() {
     local status=$?
+    [ "$status" -eq 0 ] || [ "$status" -eq 77 ] || last_words
     lab down >/dev/null 2>&1 || true
     "$lab_program" down --dir "$top/second" >/dev/null 2>&1 || true
     rm -rf "$top"
@@ -36,9 +46,9 @@ check() {
     local what=$1
     shift
     if "$@" >"$top/out" 2>&1; then
-        printf 'ok   %s\n' "$what"
+        printf 'ok %4d s  %s\n' "$SECONDS" "$what"
     else
-        printf 'NOT  %s\n     command: %s\n' "$what" "$*"
+        printf 'NOT %3d s  %s\n     command: %s\n' "$SECONDS" "$what" "$*"
         sed 's/^/     | /' "$top/out"
         exit 1
     fi
@@ -47,10 +57,10 @@ refuse() {
     local what=$1
     shift
     if "$@" >"$top/out" 2>&1; then
-        printf 'NOT  %s\n     this should have failed: %s\n' "$what" "$*"
+        printf 'NOT %3d s  %s\n     this should have failed: %s\n' "$SECONDS" "$what" "$*"
         exit 1
     fi
-    printf 'ok   %s\n' "$what"
+    printf 'ok %4d s  %s\n' "$SECONDS" "$what"
 }
 # eventually SECONDS WHAT COMMAND...: holds within that time.
 eventually() {
@@ -63,7 +73,7 @@ eventually() {
         fi
         sleep 0.1
     done
-    printf 'ok   %s\n' "$what"
+    printf 'ok %4d s  %s\n' "$SECONDS" "$what"
 }
 
 # Management by hand, for a build without muster-netboot, and with data networks that carry large frames.
