@@ -35,7 +35,7 @@ demo: build
 	@tools/demo $(BUILD) $(LAB_DIR)
 
 down:
-	@if [ -x $(BUILD)/src/lab/muster-lab ]; then $(BUILD)/src/lab/muster-lab down --dir $(LAB_DIR); else echo 'nothing is built, so no lab is up'; fi
+	@if [ -x $(BUILD)/src/lab/muster-lab ]; then $(BUILD)/src/lab/muster-lab down --dir $(LAB_DIR)-second >/dev/null 2>&1; $(BUILD)/src/lab/muster-lab down --dir $(LAB_DIR); else echo 'nothing is built, so no lab is up'; fi
 
 test: build-test build
 	@tools/run-tests build-test

@@ -12,6 +12,7 @@ STORY_START=$(date +%s%N)
 STORY_STEP=0
 STORY_TIMES=()
 STORY_FAILED_AT=
+STORY_FIRST_LAB=
 
 if [ "${STORY_PRETTY:-0}" = 1 ] && [ -t 1 ]; then
     C_STEP=$'\e[1;36m' C_CMD=$'\e[33m' C_OK=$'\e[32m' C_BAD=$'\e[1;31m' C_DIM=$'\e[2m' C_END=$'\e[0m'
@@ -38,6 +39,14 @@ figure() {
     printf '   %s%s: %s %s%s\n' "$C_DIM" "$1" "$2" "$3" "$C_END"
 }
 
+# pings WHAT HOST: the end of a ping at 10 ms; more than ten lost fail the story.
+pings() {
+    local report
+    report=$(quiet_lab ping-report "$2" --max-lost 10) || fail "$1: $report"
+    say "$report"
+    figure "$1, pings at 10 ms lost" "$(sed 's/.*lost=\([0-9]*\).*/\1/' <<<"$report")" "of $(sed 's/.*sent=\([0-9]*\).*/\1/' <<<"$report")"
+}
+
 ok() { printf '   %sok%s   %s\n' "$C_OK" "$C_END" "$*"; }
 
 fail() {
@@ -54,6 +63,14 @@ lab() {
 
 # quiet_lab ARGS...: the same, not shown; for looking at things.
 quiet_lab() { "$LAB_BIN" "$1" --dir "$LAB_DIR" "${@:2}"; }
+
+# second_lab: what follows is about another lab beside the first, in the folder LAB_DIR-second; first_lab: it is removed,
+# and what follows is about the first again.
+second_lab() { STORY_FIRST_LAB=$LAB_DIR LAB_DIR=$LAB_DIR-second; }
+first_lab() {
+    quiet_lab down >/dev/null 2>&1 || true
+    LAB_DIR=$STORY_FIRST_LAB STORY_FIRST_LAB=
+}
 
 # xe ARGS...: an xe command at the admin desk, shown as it would be typed.
 xe() {
@@ -98,6 +115,9 @@ host_state() { ask host-param-get uuid="$(host_uuid "$1")" param-name=membership
 host_is_ready() { case $(host_state "$1") in ready | ready-size-limited) [ "$(ask host-list name-label="$1" params=host-metrics-live --minimal)" = true ] ;; *) false ;; esac; }
 host_is_dead() { [ "$(ask host-list name-label="$1" params=host-metrics-live --minimal)" = false ]; }
 
+# times_left_ready HOST: how often its daemon left the state 'ready' (or 'ready-size-limited'), as its log tells.
+times_left_ready() { quiet_lab exec "$1" -- grep -Ec "goes from 'ready(-size-limited)?' to '(netboot|contacting|syncing|emergency)" /var/log/musterd.log || true; }
+
 # wait_ready SECONDS HOST...: each host is ready again; prints how long each took.
 wait_ready() {
     local limit=$1 start h
@@ -121,6 +141,10 @@ hosts_table() {
 
 story_end() {
     local status=$?
+    if [ -n "$STORY_FIRST_LAB" ]; then
+        [ $status -eq 0 ] || [ -z "${STORY_LOGS:-}" ] || { mkdir -p "$STORY_LOGS" && quiet_lab logs --all >"$STORY_LOGS/second.log" 2>&1; }
+        first_lab
+    fi
     if [ $status -ne 0 ]; then
         printf '\n%sThe story does not hold.%s %s\n' "$C_BAD" "$C_END" "${STORY_FAILED_AT:-a command failed in step: ${STORY_TITLE:-start}}"
         printf 'Logs of the hosts: muster-lab logs HOST --dir %s\n' "$LAB_DIR"
