@@ -44,7 +44,8 @@ pings() {
     local report
     report=$(quiet_lab ping-report "$2" --max-lost 10) || fail "$1: $report"
     say "$report"
-    figure "$1, pings at 10 ms lost" "$(sed 's/.*lost=\([0-9]*\).*/\1/' <<<"$report")" "of $(sed 's/.*sent=\([0-9]*\).*/\1/' <<<"$report")"
+    local lost=${report#*lost=} sent=${report#*sent=}
+    figure "$1, pings at 10 ms lost" "${lost%% *}" "of ${sent%% *}"
 }
 
 ok() { printf '   %sok%s   %s\n' "$C_OK" "$C_END" "$*"; }

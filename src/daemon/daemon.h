@@ -8,6 +8,7 @@
 #include "daemon/network_calls.h"
 #include "daemon/options.h"
 #include "daemon/probing.h"
+#include "daemon/watch.h"
 #include "pool/pool.h"
 #include "wire/http_server.h"
 
@@ -22,6 +23,7 @@ struct daemon {
     struct ovs *ovs;
     struct probing *probing;
     struct netglue *netglue;
+    struct watch *watch;
     struct network_calls network_calls;
     struct rehearsal *rehearsal; /* of the next boot, under way; NULL */
     struct api *api;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is wrong with this host now, gathered from all who find faults here (prober, network start, network agent), and
+ * What is wrong with this host now, gathered from all who find faults here (prober, network start, network agent, watch), and
  * shown in host.faults of the volatile store. Each source states its whole list again whenever it changes. A fault is
  * shown after it has held for a moment and withdrawn after it has been gone for one, so that nothing flaps. Loop
  * thread.
@@ -9,7 +9,7 @@
 
 #include "db/db.h"
 
-enum fault_source { FAULTS_PROBE, FAULTS_NETBOOT, FAULTS_AGENT, FAULTS_POOL, N_FAULT_SOURCES };
+enum fault_source { FAULTS_PROBE, FAULTS_NETBOOT, FAULTS_AGENT, FAULTS_POOL, FAULTS_WATCH, N_FAULT_SOURCES };
 
 struct faults;
 struct faults *faults_new(struct loop *l, struct db *d, const struct uuid *self);

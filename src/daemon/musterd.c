@@ -119,6 +119,16 @@ static bool make_parts(struct daemon *d, struct error **errp) {
     d->network_calls = (struct network_calls){.netglue = d->netglue,
                                               .aheads = probing_aheads_new(d->loop, &d->self),
                                               .history = network_history_new(d->options.state_dir)};
+    struct watch_config watch = {.loop = d->loop,
+                                 .db = d->db,
+                                 .worker = d->worker,
+                                 .faults = d->faults,
+                                 .netglue = d->netglue,
+                                 .self = d->self,
+                                 .switch_run_dir = d->options.switch_run_dir};
+    d->watch = watch_new(&watch, errp);
+    if (!d->watch)
+        return false;
     daemon_hooks_init(d);
     struct api_config api = {.loop = d->loop,
                              .db = d->db,
@@ -147,6 +157,7 @@ static void free_parts(struct daemon *d) {
     worker_free(d->worker); /* running jobs end; what they bring is dropped below */
     probing_aheads_free(d->network_calls.aheads);
     network_history_free(d->network_calls.history);
+    watch_free(d->watch);
     netglue_free(d->netglue);
     probing_free(d->probing);
     pool_free(d->pool);

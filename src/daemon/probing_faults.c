@@ -96,6 +96,8 @@ static void describe(const struct probing_view *v, const struct probe_fault *f, 
         facts.switch_name = facts.switch_port = NULL;
     }
     enum net_fault fault = code_of(f, carrier);
+    if (fault == NET_FAULT_NO_CARRIER)
+        return; /* the host's plan says that itself, without a peer */
     struct net_problems problems = {0};
     net_problems_add(&problems, fault, &facts);
     net_fault_code_text(fault, code);

@@ -41,6 +41,10 @@ static const struct fault_def faults[] = {
     {NET_FAULT_STEP_FAILED, "network step failed", "A step of a network change did not have its effect."},
     {NET_FAULT_ROLLED_BACK, "network change undone", "A network change did not prove itself and was undone."},
     {NET_FAULT_BRIDGE_IN_USE, "bridge kept", "A bridge that is not wanted any more still has ports of guests."},
+    {NET_FAULT_ADDRESS_TAKEN, "address in use twice",
+     "Another machine has an address of this host, or one it is to get."},
+    {NET_FAULT_GATEWAY_SILENT, "gateway silent", "The gateway of a network does not answer on the link."},
+    {NET_FAULT_LACP_DOWN, "LACP not aggregating", "A bond that wants LACP has not agreed on it with its switch."},
 };
 
 static const struct fault_def *fault_def(enum net_fault f) {

@@ -35,6 +35,10 @@ enum net_fault {
     NET_FAULT_STEP_FAILED = 213,
     NET_FAULT_ROLLED_BACK = 214,
     NET_FAULT_BRIDGE_IN_USE = 215,
+    /* what is seen while it runs */
+    NET_FAULT_ADDRESS_TAKEN = 216,
+    NET_FAULT_GATEWAY_SILENT = 217,
+    NET_FAULT_LACP_DOWN = 218,
 };
 
 #define NET_FAULT_CODE_SIZE 16

@@ -184,12 +184,38 @@ static void nic_sentence(enum net_fault fault, const struct net_fault_facts *f, 
         break;
     case NET_FAULT_NO_CARRIER:
         buf_add_str(t, ": it has no link");
+        if (*detail)
+            buf_addf(t, "; %s", detail);
         buf_add_str(cure, "check the cable and that the port is enabled: ");
         add_switch_port(cure, f);
         break;
     default: /* NET_FAULT_NIC_FOREIGN */
         buf_addf(t, ": it is in bridge '%s', which was not made here; it is left alone", detail);
         buf_addf(cure, "ovs-vsctl del-port %s %s", *detail ? detail : "<bridge>", str_or_empty(f->nic));
+        break;
+    }
+}
+
+/* What is seen while the network runs as it was made. */
+static void watch_sentence(enum net_fault fault, const struct net_fault_facts *f, struct buf *t, struct buf *cure) {
+    const char *detail = str_or_empty(f->detail);
+    add_place(t, f);
+    switch (fault) {
+    case NET_FAULT_ADDRESS_TAKEN:
+        buf_addf(t, ": its address %s", detail);
+        buf_add_str(cure, "find that MAC in the tables of the switches and give one of the two another address; this "
+                          "host gets one with: xe pif-reconfigure-ip");
+        break;
+    case NET_FAULT_GATEWAY_SILENT:
+        buf_addf(t, ": the gateway %s does not answer on this network", detail);
+        buf_add_str(cure, "look at the router; or name another gateway with: xe pif-reconfigure-ip");
+        break;
+    default: /* NET_FAULT_LACP_DOWN */
+        buf_add_str(t, str_empty(f->nic) ? ": LACP is wanted and no leg has agreed on it with the switch"
+                                         : ": LACP is wanted and this leg has not agreed on it with the switch");
+        add_detail(t, f);
+        buf_add_str(cure, "make the switch ports of the bond's legs one link aggregation group with LACP active, or "
+                          "run: xe bond-set-mode mode=active-backup uuid=<uuid of the bond>");
         break;
     }
 }
@@ -262,6 +288,11 @@ void net_fault_sentence(enum net_fault fault, const struct net_fault_facts *f, s
     case NET_FAULT_NO_CARRIER:
     case NET_FAULT_NIC_FOREIGN:
         nic_sentence(fault, f, text, cure);
+        break;
+    case NET_FAULT_ADDRESS_TAKEN:
+    case NET_FAULT_GATEWAY_SILENT:
+    case NET_FAULT_LACP_DOWN:
+        watch_sentence(fault, f, text, cure);
         break;
     default:
         host_sentence(fault, f, text, cure);

@@ -36,6 +36,37 @@ static const struct net_bridge *user_of(const struct net_planner *p, const char 
     return NULL;
 }
 
+/* A NIC that nobody has plugged in because nothing uses its network is no fault. */
+static bool is_used(const struct net_config *c, const struct net_bridge *b) {
+    bool used = b->purpose == NET_PURPOSE_BOND || b->ip4.mode != NET_IP_NONE || b->ip6.mode != NET_IP_NONE ||
+                str_eq(c->management, b->name);
+    for (unsigned i = 0; !used && i < c->n_bridges; i++)
+        used = c->bridges[i].purpose == NET_PURPOSE_VLAN && str_eq(c->bridges[i].parent, b->name);
+    return used;
+}
+
+/* With what is left of the bond: no link is one thing for the standby of two, another for the last. */
+static void report_no_carrier(struct net_planner *p, const struct net_bridge *b, struct net_fault_facts *f) {
+    unsigned n_left = 0;
+    const char *left = NULL;
+    for (unsigned i = 0; i < b->n_legs; i++) {
+        const struct net_nic *nic = net_config_nic(p->wanted, b->legs[i]);
+        const struct net_obs_link *l = nic ? net_observed_link_by_mac(p->is, &nic->mac) : NULL;
+        if (!l)
+            l = net_observed_link(p->is, b->legs[i]);
+        if (l && l->carrier) {
+            left = b->legs[i];
+            n_left++;
+        }
+    }
+    _cleanup_free_ char *detail = b->purpose != NET_PURPOSE_BOND ? NULL
+                                  : n_left == 1                  ? strf("the bond goes on with leg '%s' alone", left)
+                                                : strf("%u of the bond's %u legs have one", n_left, b->n_legs);
+    f->detail = detail;
+    net_problems_add(&p->plan->problems, NET_FAULT_NO_CARRIER, f);
+    f->detail = NULL;
+}
+
 static void report(struct net_planner *p, const struct net_nic_binding *n) {
     const struct net_bridge *b = user_of(p, n->wanted);
     if (!b)
@@ -62,10 +93,8 @@ static void report(struct net_planner *p, const struct net_nic_binding *n) {
         break;
     }
     const struct net_obs_link *l = net_observed_link(p->is, n->link);
-    if (l->up && !l->carrier) {
-        f.detail = NULL;
-        net_problems_add(&p->plan->problems, NET_FAULT_NO_CARRIER, &f);
-    }
+    if (l->up && !l->carrier && is_used(p->wanted, b))
+        report_no_carrier(p, b, &f);
 }
 
 void planner_bind_nics(struct net_planner *p) {

@@ -3,6 +3,10 @@
 #define LOG_MODULE "netboot"
 #include "netboot/netboot.h"
 
+#include <string.h>
+#include <sys/socket.h>
+
+
 #include "base/log.h"
 #include "base/str.h"
 #include "net/net_apply_os.h"
@@ -78,6 +82,16 @@ static struct net_config *choose(struct netboot *n, struct netboot_report *repor
     return c;
 }
 
+/*
+ * By itself the kernel answers on any interface for any address of the host. With two bridges on one segment, peers
+ * then learn the management address at the MAC of another NIC, and management runs over the wrong bond.
+ */
+static void answer_for_own_addresses_only(struct netboot *n) {
+    int r = link_set_sysctl(n->link, AF_INET, "all", "arp_ignore", "1");
+    if (r < 0)
+        log_warn("net.ipv4.conf.all.arp_ignore cannot be set: %s", strerror(-r));
+}
+
 /* Prepares what both phases need. The configuration, or NULL with *ret_exit. */
 static struct net_config *begin(struct netboot *n, struct netboot_report *report, bool need_switch, int *ret_exit,
                                 struct error **errp) {
@@ -91,8 +105,10 @@ static struct net_config *begin(struct netboot *n, struct netboot_report *report
     n->services.control_size = c->control_size;
     n->services.management = c->management;
     *ret_exit = NETBOOT_FAILED;
-    if (netboot_open(n, need_switch, errp))
+    if (netboot_open(n, need_switch, errp)) {
+        answer_for_own_addresses_only(n);
         return c;
+    }
     net_config_free(c);
     return NULL;
 }

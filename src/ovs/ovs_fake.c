@@ -16,7 +16,7 @@ struct ovs_fake {
     char limited[OVS_NAME_SIZE];
     int limit;
     char *fail_next;
-    bool stuck, running;
+    bool stuck, running, lacp_refused;
     unsigned n_rows;
     void (*on_commit)(const struct ovs_state *s, void *userdata);
     void *userdata;
@@ -266,11 +266,11 @@ static bool fake_bond_status(struct ovs *o, const char *name, struct ovs_bond_st
         error_set(errp, ERR_OVS_REFUSED, "no such bond", NULL);
         return false;
     }
-    *ret = (struct ovs_bond_status){.n_legs = p->n_ifaces, .lacp_negotiated = p->bond.lacp};
+    *ret = (struct ovs_bond_status){.n_legs = p->n_ifaces, .lacp_negotiated = p->bond.lacp && !FAKE(o)->lacp_refused};
     text(ret->mode, sizeof ret->mode, p->bond.mode);
     for (unsigned i = 0; i < p->n_ifaces; i++) {
         text(ret->legs[i].name, OVS_NAME_SIZE, p->ifaces[i]);
-        ret->legs[i].enabled = true;
+        ret->legs[i].enabled = !p->bond.lacp || ret->lacp_negotiated;
         ret->legs[i].active = p->bond.primary[0] ? str_eq(p->bond.primary, p->ifaces[i]) : i == 0;
     }
     return true;
@@ -319,6 +319,10 @@ void ovs_fake_fail_next(struct ovs *o, const char *sentence) {
 
 void ovs_fake_set_stuck(struct ovs *o, bool stuck) {
     FAKE(o)->stuck = stuck;
+}
+
+void ovs_fake_set_lacp(struct ovs *o, bool agreed) {
+    FAKE(o)->lacp_refused = !agreed;
 }
 
 void ovs_fake_set_running(struct ovs *o, bool running) {

@@ -15,6 +15,8 @@ void ovs_fake_on_commit(struct ovs *o, void (*fn)(const struct ovs_state *s, voi
 void ovs_fake_fail_next(struct ovs *o, const char *sentence);
 /* The switch stops taking configurations: cur_cfg stays where it is. */
 void ovs_fake_set_stuck(struct ovs *o, bool stuck);
+/* Whether the other end of bonds with LACP agrees; it does at first. */
+void ovs_fake_set_lacp(struct ovs *o, bool agreed);
 void ovs_fake_set_running(struct ovs *o, bool running);
 /* The interface never gets more than this MTU, whatever is requested. 0: any. */
 void ovs_fake_limit_mtu(struct ovs *o, const char *iface, int mtu);
