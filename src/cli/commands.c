@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-static const struct command_group *const groups[] = {&commands_pool, &commands_host, &commands_network,
-                                                     &commands_change, &commands_others};
+static const struct command_group *const groups[] = {&commands_pool,   &commands_host, &commands_network,
+                                                     &commands_change, &commands_path, &commands_others};
 
 const struct command *command_at(unsigned i) {
     for (unsigned g = 0; g < ARRAY_SIZE(groups); g++) {

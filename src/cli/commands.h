@@ -28,7 +28,8 @@ struct command_group {
     const struct command *commands;
     unsigned n;
 };
-extern const struct command_group commands_pool, commands_host, commands_network, commands_change, commands_others;
+extern const struct command_group commands_pool, commands_host, commands_network, commands_change, commands_path,
+    commands_others;
 
 /* Those that are one call each, out of the datamodel; NULL at the end. */
 const struct command *command_of_model(unsigned i);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands about networks, interfaces, bonds and VLANs, and what was proven of the paths between hosts. */
+/* Commands about networks, interfaces, bonds and VLANs. */
 #include <stdio.h>
 #include <string.h>
 
@@ -157,87 +157,6 @@ static bool vlan_destroy(struct xe *x, struct error **errp) {
     return on_object(x, CLASS_VLAN, "VLAN.destroy", errp);
 }
 
-/* ---- what was proven ---- */
-enum { PATH_HOST, PATH_LEG, PATH_PEER, PATH_PEER_LEG, PATH_VLAN, PATH_PASSES, PATH_WANTED, PATH_STATE, N_PATH_COLUMNS };
-
-static const char *host_name(const struct value *hosts, const char *uuid) {
-    for (size_t i = 0; i < hosts->map.n; i++) {
-        const struct value *record = &hosts->map.pairs[i].value;
-        if (str_eq(str_or_empty(value_map_str(record, "uuid")), uuid))
-            return str_or_empty(value_map_str(record, "name_label"));
-    }
-    return uuid;
-}
-
-static const char *path_state(const char *passes, const char *wanted) {
-    int64_t p, w;
-    if (!str_parse_int(passes, 0, INT32_MAX, &p) || !str_parse_int(wanted, 0, INT32_MAX, &w))
-        return "unknown";
-    return p == 0 ? "dead" : p < w ? "limited" : "proven";
-}
-
-/* "eth0>HOST/eth1@101" -> "9000/9000", as host.path_table has it. False for an entry of another form. */
-static bool read_path(const char *key, const char *sizes, const struct value *hosts, const char *host,
-                      struct strv *cells) {
-    const char *peer = strchr(key, '>'), *leg = peer ? strchr(peer, '/') : NULL, *vlan = leg ? strchr(leg, '@') : NULL,
-               *slash = strchr(sizes, '/');
-    if (!leg || !slash)
-        return false;
-    _cleanup_free_ char *peer_uuid = xstrndup(peer + 1, (size_t)(leg - peer - 1)),
-                        *passes = xstrndup(sizes, (size_t)(slash - sizes));
-    strv_add(cells, host);
-    strv_take(cells, xstrndup(key, (size_t)(peer - key)));
-    strv_add(cells, host_name(hosts, peer_uuid));
-    strv_take(cells, xstrndup(leg + 1, vlan ? (size_t)(vlan - leg - 1) : strlen(leg + 1)));
-    strv_add(cells, vlan ? vlan + 1 : "-");
-    strv_add(cells, passes);
-    strv_add(cells, slash + 1);
-    strv_add(cells, path_state(passes, slash + 1));
-    return true;
-}
-
-static bool path_list(struct xe *x, struct error **errp) {
-    static const char *const head[N_PATH_COLUMNS] = {
-        [PATH_HOST] = "HOST", [PATH_LEG] = "LEG",       [PATH_PEER] = "PEER",     [PATH_PEER_LEG] = "PEER-LEG",
-        [PATH_VLAN] = "VLAN", [PATH_PASSES] = "PASSES", [PATH_WANTED] = "WANTED", [PATH_STATE] = "STATE"};
-    const struct value *hosts = records_all(x->records, CLASS_host, errp);
-    const char *only_host = args_get(&x->args, "host"), *only_state = args_get(&x->args, "state");
-    _cleanup_strv_ struct strv cells = {0};
-    for (size_t i = 0; hosts && i < hosts->map.n; i++) {
-        const struct value *record = &hosts->map.pairs[i].value, *table = value_map_get(record, "path_table");
-        const char *name = str_or_empty(value_map_str(record, "name_label"));
-        if (only_host && !str_eq(only_host, name) && !str_eq(only_host, str_or_empty(value_map_str(record, "uuid"))))
-            continue;
-        for (size_t k = 0; table && table->type == VALUE_MAP && k < table->map.n; k++) {
-            const struct value_pair *pair = &table->map.pairs[k];
-            size_t before = cells.n;
-            if (read_path(pair->key, value_str(&pair->value), hosts, name, &cells) && only_state &&
-                !str_eq(only_state, cells.items[before + PATH_STATE]))
-                while (cells.n > before)
-                    free(cells.items[--cells.n]);
-        }
-    }
-    if (!hosts)
-        return false;
-    _cleanup_buf_ struct buf out = BUF_INIT;
-    unsigned n_rows = (unsigned)(cells.n / N_PATH_COLUMNS);
-    if (!args_is(&x->args, ARGS_MINIMAL)) {
-        layout_table(&out, head, N_PATH_COLUMNS, cells.items, n_rows);
-    } else {
-        for (unsigned i = 0; i < n_rows; i++) {
-            char **row = cells.items + (size_t)i * N_PATH_COLUMNS;
-            bool is_tagged = !str_eq(row[PATH_VLAN], "-");
-            _cleanup_free_ char *text =
-                strf("%s/%s>%s/%s%s%s=%s/%s", row[PATH_HOST], row[PATH_LEG], row[PATH_PEER], row[PATH_PEER_LEG],
-                     is_tagged ? "@" : "", is_tagged ? row[PATH_VLAN] : "", row[PATH_PASSES], row[PATH_WANTED]);
-            layout_minimal(&out, text, i == 0);
-        }
-        buf_add_char(&out, '\n');
-    }
-    xe_print(&out);
-    return true;
-}
-
 static const struct command list[] = {
     {"bond-create", "network-uuid,pif-uuids", "mac,mode,properties:", "bond NICs of one host; prints the bond's uuid",
      bond_create, COMMAND_CHANGES_NETWORKS},
@@ -246,8 +165,6 @@ static const struct command list[] = {
     {"network-create", "name-label", "name-description,MTU,mtu,bridge,managed", "make a network; prints its uuid",
      network_create, 0},
     {"network-destroy", "uuid", "", "remove a network", network_destroy, 0},
-    {"path-list", "", "host,state", "sizes proven on every leg to every leg (state: proven, limited, dead)", path_list,
-     0},
     {"pif-db-forget", "uuid", "", "drop the record of a NIC and touch nothing else", pif_db_forget, 0},
     {"pif-forget", "uuid", "", "drop the record of a NIC", pif_forget, COMMAND_CHANGES_NETWORKS},
     {"pif-introduce", "host-uuid,device", "mac,managed", "make the record of a NIC; prints its uuid", pif_introduce,
