@@ -24,6 +24,7 @@ struct loop_sim {
     uint64_t next_seq;
     unsigned n_loops_ever;
     unsigned n_loops;
+    const struct sim_loop *running; /* whose event runs now; NULL between events */
     struct event **heap; /* heap[0] is due first */
     size_t n;
     size_t capacity;
@@ -33,6 +34,7 @@ struct sim_loop {
     struct loop base;
     struct loop_sim *sim;
     uint64_t luck;
+    uint64_t stalled_until_us; /* nothing of it runs before that */
     bool quit;
     int quit_code;
 };
@@ -108,8 +110,17 @@ static void event_add(struct sim_loop *l, struct event *e, uint64_t due_us) {
     heap_up(sim, sim->n++);
 }
 
+/* What comes due while its loop stands still waits until it goes on, in the order in which it was asked for. */
+static void put_off_stalled(struct loop_sim *sim) {
+    while (sim->n && sim->heap[0]->due_us < sim->heap[0]->loop->stalled_until_us) {
+        sim->heap[0]->due_us = sim->heap[0]->loop->stalled_until_us;
+        heap_down(sim, 0);
+    }
+}
+
 /* Runs the first event if it is due by `limit_us`. */
 static bool run_next(struct loop_sim *sim, uint64_t limit_us) {
+    put_off_stalled(sim);
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a freed event has left the heap; the analyzer cannot see it. */
     if (sim->n == 0 || sim->heap[0]->due_us > limit_us)
         return false;
@@ -117,14 +128,17 @@ static bool run_next(struct loop_sim *sim, uint64_t limit_us) {
     event_remove(sim, e);
     if (e->due_us > sim->now_us)
         sim->now_us = e->due_us;
+    const struct sim_loop *before = sim->running;
+    sim->running = e->loop;
     if (e->timer) {
         e->timer->base.fn.timer(&e->timer->base, e->timer->base.userdata);
-        return true;
+    } else {
+        loop_call_fn *fn = e->fn;
+        void *userdata = e->userdata;
+        free(e);
+        fn(userdata);
     }
-    loop_call_fn *fn = e->fn;
-    void *userdata = e->userdata;
-    free(e);
-    fn(userdata);
+    sim->running = before;
     return true;
 }
 
@@ -173,6 +187,15 @@ uint64_t loop_sim_now_ms(const struct loop_sim *sim) {
     return sim->now_us / 1000;
 }
 
+void loop_sim_stall(struct loop *l, uint64_t ms) {
+    struct sim_loop *s = sim_loop(l);
+    s->stalled_until_us = MAX(s->stalled_until_us, s->sim->now_us + ms * 1000);
+}
+
+const struct loop *loop_sim_running(const struct loop_sim *sim) {
+    return sim->running ? &sim->running->base : NULL;
+}
+
 uint64_t loop_sim_random(struct loop_sim *sim) {
     return luck_next(&sim->luck);
 }
@@ -194,6 +217,8 @@ static void sim_free(struct loop *base) {
     for (sim->n = 0; sim->n < kept; sim->n++)
         heap_up(sim, sim->n);
     sim->n_loops--;
+    if (sim->running == l)
+        sim->running = NULL;
     free(l);
 }
 

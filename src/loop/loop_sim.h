@@ -23,3 +23,9 @@ void loop_sim_advance(struct loop_sim *sim, uint64_t ms);
 bool loop_sim_next(struct loop_sim *sim, uint64_t limit_ms);
 uint64_t loop_sim_now_ms(const struct loop_sim *sim);
 uint64_t loop_sim_random(struct loop_sim *sim); /* for the test's own choices */
+/*
+ * The host stands still for `ms` from now: what comes due meanwhile runs when it goes on. Others go on as before.
+ */
+void loop_sim_stall(struct loop *l, uint64_t ms);
+/* The loop whose event runs at this moment; NULL between events. */
+const struct loop *loop_sim_running(const struct loop_sim *sim);

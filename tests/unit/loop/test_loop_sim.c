@@ -137,6 +137,39 @@ static void test_wall_clock(void **state) {
     loop_sim_free(sim);
 }
 
+struct stalls {
+    struct loop_sim *sim;
+    struct loop *loop;
+    struct buf log;
+};
+
+static void on_stalls(struct loop_source *s, void *userdata) {
+    struct stalls *h = userdata;
+    assert_true(loop_sim_running(h->sim) == h->loop);
+    buf_addf(&h->log, "%llu ", (unsigned long long)(loop_now_ms(h->loop) - LOOP_SIM_START_MS));
+    loop_timer_set(s, 10);
+}
+
+static void test_a_loop_that_stands_still(void **state) {
+    struct loop_sim *sim = loop_sim_new(7);
+    struct stalls a = {sim, loop_sim_loop(sim), BUF_INIT}, b = {sim, loop_sim_loop(sim), BUF_INIT};
+    struct loop_source *ta = loop_add_timer(a.loop, 10, on_stalls, &a), *tb = loop_add_timer(b.loop, 10, on_stalls, &b);
+    loop_sim_advance(sim, 15);
+    loop_sim_stall(a.loop, 20);
+    loop_sim_stall(a.loop, 5); /* not longer than the longest */
+    loop_sim_advance(sim, 35);
+    assert_string_equal(buf_str(&a.log), "10 35 45 ");
+    assert_string_equal(buf_str(&b.log), "10 20 30 40 50 ");
+    assert_null(loop_sim_running(sim));
+    loop_source_free(ta);
+    loop_source_free(tb);
+    loop_free(a.loop);
+    loop_free(b.loop);
+    loop_sim_free(sim);
+    buf_done(&a.log);
+    buf_done(&b.log);
+}
+
 /* Real and simulated loops live in one program. */
 static void test_beside_a_real_loop(void **state) {
     struct loop_sim *sim = loop_sim_new(1);
@@ -159,6 +192,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_seed_same_story),
                                        cmocka_unit_test(test_calls_timers_and_jobs),
                                        cmocka_unit_test(test_freed_loop_is_silent), cmocka_unit_test(test_wall_clock),
+                                       cmocka_unit_test(test_a_loop_that_stands_still),
                                        cmocka_unit_test(test_beside_a_real_loop)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
