@@ -8,7 +8,6 @@
  * more.
  */
 #include <string.h>
-#include <time.h>
 
 #include "base/fs.h"
 #include "pool/pool_private.h"
@@ -252,7 +251,7 @@ static void set_aside(const char *path, long long now) {
 
 static void on_database_aside(const struct error *error, void *userdata) {
     struct pool *p = userdata;
-    long long now = (long long)time(NULL);
+    long long now = (long long)(loop_wall_ms(p->config.loop) / 1000);
     if (error) { /* giving the vote up a moment ago may still be starting a relay: that ends first */
         loop_timer_set(p->leave_timer, LEAVE_RETRY_MS);
         return;
