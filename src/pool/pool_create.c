@@ -189,7 +189,13 @@ void pool_begin(struct pool *p) {
     }
     _cleanup_strv_ struct strv others = relay_voters(p);
     bool alone = p->identity.n_hosts <= 1;
-    if (p->identity.database == IDENTITY_DB_VOTER && (alone || db_server_has_file(p->dbserver))) {
+    /* The vote was given up and its file set aside, but that could not be written down any more: a full disk, the
+     * power. */
+    if (p->identity.database == IDENTITY_DB_VOTER && !alone && !db_server_has_file(p->dbserver)) {
+        p->identity.database = IDENTITY_DB_NONE;
+        pool_save(p);
+    }
+    if (p->identity.database == IDENTITY_DB_VOTER) {
         db_server_create(p->dbserver, p->facts.address, on_created, p); /* keeps a file that is there */
     } else if (others.n) {
         pool_start_relay(p, &others, on_started, p);
