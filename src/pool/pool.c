@@ -257,12 +257,7 @@ static void welcomed(const struct uuid *coordinator, const struct value *facts, 
     for (size_t i = 0; voters && voters->type == VALUE_SET && i < voters->set.n; i++)
         strv_add(&p->told_voters, value_str(&voters->set.items[i]));
     /* What this host knows of the authorities may be as old as its last visit. */
-    const char *authority = value_map_str(facts, "authority");
-    char newest[PKI_FINGERPRINT_SIZE] = "";
-    _cleanup_buf_ struct buf known_here = BUF_INIT;
-    if (fs_read(p->ca_path, PKI_MAX_PEM, &known_here) == 0)
-        pool_authority_newest(buf_str(&known_here), newest);
-    p->sign_wanted = authority && authority[0] && !str_eq(authority, newest);
+    pool_authority_told(p, value_map_str(facts, "authority"));
     pool_authority_tick(p);
     p->config.callbacks->state(p->config.userdata);
     loop_timer_set(p->state_timer, 0);

@@ -138,6 +138,9 @@ static void settle(struct pool *p, const struct row *pool) {
                         *kept = all ? xstrdup("") : strf("%s%s", retired, older);
     struct db_txn *t = db_txn_new(p->config.db, "older certificate authorities");
     db_txn_fence(t);
+    /* An eject may begin another generation while this is on its way: that must not be written over. */
+    db_txn_expect(t, CLASS_pool, &pool->uuid, FIELD_pool_ca_certificates,
+                  value_copy(row_value(pool, FIELD_pool_ca_certificates)));
     db_txn_set(t, CLASS_pool, &pool->uuid, FIELD_pool_ca_certificates, value_string(authorities));
     db_txn_set(t, CLASS_pool, &pool->uuid, FIELD_pool_retired_ca_certificates, value_string(kept));
     p->authority_writing = true;
@@ -177,6 +180,41 @@ static void on_certificate(const struct value *result, const struct error *error
         p->sign_wanted = false;
         pool_authority_tick(p);
     }
+}
+
+void pool_authority_told(struct pool *p, const char *newest) {
+    char known[PKI_FINGERPRINT_SIZE] = "";
+    _cleanup_buf_ struct buf here = BUF_INIT;
+    _cleanup_strv_ struct strv roots = {0}, crosses = {0};
+    if (fs_read(p->ca_path, PKI_MAX_PEM, &here) == 0) {
+        pool_authority_newest(buf_str(&here), known);
+        pki_bundle_split(buf_str(&here), &roots, &crosses);
+    }
+    /* The authority may have come with the rows and its certificate not, when the database was lost in between. */
+    p->sign_wanted =
+        newest && newest[0] && (!str_eq(newest, known) || !is_signed_by(p->certificate, newest_of(&roots)));
+}
+
+static void on_newest(const struct value *result, const struct error *error, void *userdata) {
+    struct pool *p = userdata;
+    p->sign_asked = false;
+    p->sign_after_ms = loop_now_ms(p->config.loop) + RETRY_MS;
+    if (error || result->type != VALUE_STRING)
+        return;
+    pool_authority_told(p, value_str(result));
+    if (p->sign_wanted)
+        p->sign_after_ms = 0;
+}
+
+/* The authority in the rows is one that was the newest before the one that this host knows: they lag behind. */
+static bool are_rows_behind(const struct pool *p, const char *newest) {
+    char here[PKI_FINGERPRINT_SIZE], there[PKI_FINGERPRINT_SIZE];
+    _cleanup_buf_ struct buf strict = BUF_INIT, all = BUF_INIT;
+    if (fs_read(p->ca_path, PKI_MAX_PEM, &strict) < 0 || fs_read(p->all_path, 2 * PKI_MAX_PEM, &all) < 0)
+        return false;
+    pool_authority_newest(buf_str(&strict), here);
+    pool_authority_newest(newest, there);
+    return !str_eq(here, there) && strstr(buf_str(&all), newest);
 }
 
 /* Trust follows the rows, as long as this host's own certificate is trusted by it. */
@@ -229,10 +267,16 @@ void pool_authority_tick(struct pool *p) {
         ask_certificate(p, leader);
         return;
     }
+    /* Without the database no rows tell of a new authority, and that it is new may be why the database is not there. */
+    if (!fresh && !pool_is_coordinator(p)) {
+        p->sign_asked = true;
+        pool_channel_call(p->channel, leader, "cert_newest", value_map(), CALL_MS, on_newest, p);
+        return;
+    }
     _cleanup_strv_ struct strv roots = {0}, crosses = {0};
     if (pool && own && fresh)
         pki_bundle_split(row_str(pool, FIELD_pool_ca_certificates), &roots, &crosses);
-    if (!roots.n)
+    if (!roots.n || are_rows_behind(p, newest_of(&roots)))
         return;
     /* One that names an address which this host had before is refused by those who check names. */
     bool old_address = str_eq(row_str(own, FIELD_host_address), p->facts.address) &&
@@ -281,6 +325,19 @@ static void serve_sign(const struct uuid *from, const struct value *args, struct
     pool_reply_return(reply, answer);
 }
 
+static void serve_newest(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
+    struct pool *p = userdata;
+    struct error *e = NULL;
+    char newest[PKI_FINGERPRINT_SIZE];
+    const struct row *host = asking_host(p, from, &e), *pool = db_pool(p->config.db);
+    if (!host) {
+        pool_reply_fail(reply, e);
+        return;
+    }
+    pool_authority_newest(pool ? row_str(pool, FIELD_pool_ca_certificates) : "", newest);
+    pool_reply_return(reply, value_string(newest));
+}
+
 static void on_noted(struct error *error, void *userdata) {
     if (error)
         pool_reply_fail(userdata, error_dup(error));
@@ -323,5 +380,6 @@ static void serve_installed(const struct uuid *from, const struct value *args, s
 void pool_authority_init(struct pool *p) {
     pool_authority_key_init(p);
     pool_channel_serve(p->channel, "cert_sign", serve_sign, p);
+    pool_channel_serve(p->channel, "cert_newest", serve_newest, p);
     pool_channel_serve(p->channel, "cert_installed", serve_installed, p);
 }

@@ -112,6 +112,8 @@ bool pool_holds_authority(struct pool *p);
 bool pool_keep_authority(struct pool *p, struct pki_ca *ca, const char *path, struct error **errp) _warn_unused_;
 void pool_authority_init(struct pool *p);
 void pool_authority_tick(struct pool *p);
+/* The coordinator says which authority is the newest (NULL: it does not): does this host need a certificate of it? */
+void pool_authority_told(struct pool *p, const char *newest);
 /* The fingerprint of the newest authority in a bundle; "" when there is none. */
 void pool_authority_newest(const char *bundle, char ret[static PKI_FINGERPRINT_SIZE]);
 
