@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a host's daemon consists of in the simulation: it is gone when the process is. */
+#pragma once
+
+#include "db/db.h"
+#include "loop/worker.h"
+#include "pool/pool.h"
+#include "sim.h"
+
+struct sim_daemon {
+    struct sim_host *host;
+    struct loop *loop;
+    struct worker *worker;
+    struct db *db;
+    struct pool *pool;
+    struct inbox *inbox;
+    struct loop_source *start_timer, *proof_timer, *watch_timer;
+    struct uuid self;
+    bool going_down;
+    bool proving;
+    bool ending; /* the daemon has asked for its own end */
+};
