@@ -189,10 +189,13 @@ void pool_begin(struct pool *p) {
     }
     _cleanup_strv_ struct strv others = relay_voters(p);
     bool alone = p->identity.n_hosts <= 1;
-    /* The vote was given up and its file set aside, but that could not be written down any more: a full disk, the
-     * power. */
-    if (p->identity.database == IDENTITY_DB_VOTER && !alone && !db_server_has_file(p->dbserver)) {
-        p->identity.database = IDENTITY_DB_NONE;
+    /*
+     * The file says whether this host votes: what is written beside it may be one step behind, when the power went or
+     * the disk was full. A vote that the cluster counts must be cast; one that it does not count is set aside later.
+     */
+    enum identity_database has = db_server_has_file(p->dbserver) ? IDENTITY_DB_VOTER : IDENTITY_DB_NONE;
+    if (!alone && p->identity.database != has) {
+        p->identity.database = has;
         pool_save(p);
     }
     if (p->identity.database == IDENTITY_DB_VOTER) {
