@@ -256,10 +256,11 @@ void return_receive(struct peer *p, const struct value *message) {
     pending_end(pending, NULL, e);
 }
 
-void calls_fail_for(struct pool_channel *c, const struct peer *peer, const char *reason) {
+void calls_fail_for(struct pool_channel *c, const struct uuid *host, const char *reason) {
+    const struct uuid via = *host;
     for (;;) {
         struct pending *p = c->pending;
-        while (p && !uuid_eq(&p->via, &peer->host))
+        while (p && !uuid_eq(&p->via, &via))
             p = p->next;
         if (!p)
             return;

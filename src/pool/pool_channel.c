@@ -96,9 +96,8 @@ static void set_trouble(struct pool_channel *c, const char *text) {
 /* The connection is over; the judgement goes on by silence, unless the host said goodbye. */
 static void peer_lost(struct peer *p, const char *reason) {
     struct pool_channel *c = p->c;
-    bool is_coordinator = p == c->coordinator, goodbye = p->said_goodbye;
-    if (p->admitted)
-        calls_fail_for(c, p, "the connection to that host has ended");
+    bool is_coordinator = p == c->coordinator, goodbye = p->said_goodbye, was_admitted = p->admitted;
+    const struct uuid host = p->host;
     peer_disconnect(p);
     if (goodbye && liveness_goodbye(&p->liveness))
         tell_liveness(p, "it went down on purpose");
@@ -111,6 +110,8 @@ static void peer_lost(struct peer *p, const char *reason) {
     } else if (!p->expected) {
         peer_forget(p);
     }
+    if (was_admitted)
+        calls_fail_for(c, &host, "the connection to that host has ended");
 }
 
 static void on_close(struct channel *channel, const char *reason, void *userdata) {
@@ -149,7 +150,6 @@ static struct peer *peer_adopt(struct peer *fresh, const struct uuid *host) {
         return fresh;
     fresh->liveness = known->liveness;
     fresh->expected = known->expected;
-    calls_fail_for(fresh->c, known, "the host has connected anew");
     peer_forget(known);
     return fresh;
 }
@@ -175,6 +175,11 @@ static void hello_received(struct peer *p, const struct value *m) {
                                     c->config.userdata, &e)) {
         refuse(p, e);
         return;
+    }
+    struct peer *known = peer_find(c, &host);
+    if (known && known != p) {
+        peer_disconnect(known);
+        calls_fail_for(c, &host, "the host has connected anew");
     }
     p = peer_adopt(p, &host);
     p->admitted = true;
@@ -332,8 +337,9 @@ void pool_channel_connect(struct pool_channel *c, const char *address) {
         return;
     free(TAKE(c->target));
     if (c->coordinator) {
-        calls_fail_for(c, c->coordinator, "the coordinator has changed");
+        const struct uuid host = c->coordinator->host;
         peer_forget(c->coordinator);
+        calls_fail_for(c, &host, "the coordinator has changed");
     }
     if (!address) {
         loop_timer_set(c->connect_timer, LOOP_NEVER);

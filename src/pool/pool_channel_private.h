@@ -85,5 +85,6 @@ void volatile_receive(struct peer *p, const struct value *message);
 /* pool_call.c */
 void call_receive(struct peer *p, const struct value *message);
 void return_receive(struct peer *p, const struct value *message);
-void calls_fail_for(struct pool_channel *c, const struct peer *p, const char *reason);
+/* Those who have asked that host are told that there is no answer; they may do anything: no peer is what it was. */
+void calls_fail_for(struct pool_channel *c, const struct uuid *host, const char *reason);
 void calls_free(struct pool_channel *c);
