@@ -94,6 +94,10 @@ static void write_leader(struct pool *p, const struct uuid *host, pool_done_fn *
     /* Above every epoch that this host has heard of, too: its copy of the database may be older than that. */
     db_txn_set(t, CLASS_pool, &pool->uuid, FIELD_pool_epoch, value_int(MAX(epoch, p->identity.epoch) + 1));
     db_txn_set(t, CLASS_pool, &pool->uuid, FIELD_pool_master, value_ref(host));
+    /* A copy that holds this and was never acknowledged must not go on alone, under a coordinator that knows nothing of
+     * it. */
+    static const struct uuid nobody;
+    db_txn_set(t, CLASS_pool, &pool->uuid, FIELD_pool_solo_host, value_ref(&nobody));
     db_txn_commit(t, WRITE_DEADLINE_MS, on_handed_over, h);
 }
 

@@ -3,7 +3,8 @@
  * A pool of two: neither host has a majority without the other, yet one of them should go on when the other loses its
  * power. The rows name the one that may (pool.solo_host, the coordinator). Which of two cut halves goes on is thereby
  * settled before they are cut: what was acknowledged is in both logs, and so is the name. The right changes hands in
- * two writes, old to none to new, and is gone before a third host votes, so no two logs ever name different hosts.
+ * two writes, old to none (with the change of the coordinator itself) to new, and is gone before a third host votes, so
+ * no two logs ever name different hosts.
  */
 #include "pool/pool_private.h"
 
