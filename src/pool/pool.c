@@ -13,6 +13,7 @@
 #define ROLE_MS 20
 #define STATE_MS 200
 #define VOTERS_MS 1000
+#define CERTIFICATES_MS 3000 /* between attempts to make or read them */
 
 const struct uuid *pool_self(const struct pool *p) {
     return &p->identity.host;
@@ -453,6 +454,7 @@ void pool_free(struct pool *p) {
     loop_source_free(p->voters_timer);
     loop_source_free(p->start_timer);
     loop_source_free(p->leave_timer);
+    loop_source_free(p->certificates_timer);
     http_client_free(p->client);
     pool_channel_free(p->channel);
     db_server_free(p->dbserver);
@@ -472,17 +474,13 @@ void pool_free(struct pool *p) {
     free(p);
 }
 
-void pool_start(struct pool *p, const struct rows_host *facts) {
-    bool first = !p->started;
-    p->facts = *facts;
-    p->facts.host = p->identity.host;
-    p->facts.certificate = p->certificate;
-    p->started = true;
-    if (!first)
-        return;
+static void begin(struct pool *p) {
     _cleanup_error_ struct error *e = NULL;
     if (!pool_certificates_load(p, &e)) {
-        log_err("%s; this host serves its local socket only", error_text(e));
+        if (!p->said_no_certificates)
+            log_err("%s; this host serves its local socket only, and tries again", error_text(e));
+        p->said_no_certificates = true;
+        loop_timer_set(p->certificates_timer, CERTIFICATES_MS);
         return;
     }
     struct pool_channel_config channel = {.loop = p->config.loop,
@@ -503,4 +501,21 @@ void pool_start(struct pool *p, const struct rows_host *facts) {
     p->config.callbacks->certificates(p->config.userdata);
     pool_begin(p);
     pool_role_changed(p);
+}
+
+/* A full disk, say: it may be emptied. */
+static void on_certificates_timer(struct loop_source *s, void *userdata) {
+    begin(userdata);
+}
+
+void pool_start(struct pool *p, const struct rows_host *facts) {
+    bool first = !p->started;
+    p->facts = *facts;
+    p->facts.host = p->identity.host;
+    p->facts.certificate = p->certificate;
+    p->started = true;
+    if (!first)
+        return;
+    p->certificates_timer = loop_add_timer(p->config.loop, LOOP_NEVER, on_certificates_timer, p);
+    begin(p);
 }

@@ -97,6 +97,19 @@ static bool make_authority(struct pool *p, struct error **errp) {
            pool_write_certificates(p, certificate, authority, "", errp);
 }
 
+/* A pool of this host alone. Written in this order, a start that is cut short anywhere begins again. */
+static bool found_pool(struct pool *p, struct error **errp) {
+    p->identity.pool = uuid_random();
+    if (!make_authority(p, errp))
+        return false;
+    p->identity.coordinator = p->identity.host;
+    p->identity.n_hosts = 1;
+    p->identity.hosts[0] = (struct identity_host){.host = p->identity.host, .voter = true};
+    str_copy(p->identity.hosts[0].address, sizeof(p->identity.hosts[0].address), p->facts.address);
+    p->identity.database = IDENTITY_DB_VOTER;
+    return identity_save(p->state_dir, &p->identity, errp);
+}
+
 bool pool_certificates_load(struct pool *p, struct error **errp) {
     int r = fs_mkdirs(p->pki_dir, 0700);
     if (r < 0) {
@@ -106,16 +119,10 @@ bool pool_certificates_load(struct pool *p, struct error **errp) {
     if (!pki_key_ensure(p->key_path, errp))
         return false;
     if (uuid_is_null(&p->identity.pool)) {
-        /* Written in this order, a start that is cut short anywhere begins again. */
-        p->identity.pool = uuid_random();
-        if (!make_authority(p, errp))
-            return false;
-        p->identity.coordinator = p->identity.host;
-        p->identity.n_hosts = 1;
-        p->identity.hosts[0] = (struct identity_host){.host = p->identity.host, .voter = true};
-        str_copy(p->identity.hosts[0].address, sizeof(p->identity.hosts[0].address), p->facts.address);
-        p->identity.database = IDENTITY_DB_VOTER;
-        return identity_save(p->state_dir, &p->identity, errp);
+        if (found_pool(p, errp))
+            return true;
+        p->identity.pool = (struct uuid){{0}};
+        return false;
     }
     _cleanup_buf_ struct buf certificate = BUF_INIT, authorities = BUF_INIT;
     r = fs_read(p->cert_path, PKI_MAX_PEM, &certificate);

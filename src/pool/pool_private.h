@@ -24,7 +24,8 @@ struct pool {
     struct http_client *client;
     struct sm sm;
     struct db_watch *watch;
-    struct loop_source *role_timer, *state_timer, *voters_timer, *start_timer, *leave_timer;
+    struct loop_source *role_timer, *state_timer, *voters_timer, *start_timer, *leave_timer, *certificates_timer;
+    bool said_no_certificates;
 
     bool sign_wanted;       /* the coordinator has a younger authority than this host */
     bool sign_asked;        /* a certificate is being asked for, or its arrival confirmed */
