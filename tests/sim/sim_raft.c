@@ -224,6 +224,21 @@ static void lead(struct server *s, uint64_t now) {
 }
 
 /* ---- without a leader ---- */
+static void elect(struct server *s, uint64_t term) {
+    const struct strv *config = server_config(s);
+    s->file.term = term;
+    for (size_t i = 0; i < config->n; i++) {
+        struct server *p = peer_of(s, config, i);
+        if (p && !p->removed)
+            p->file.term = MAX(p->file.term, term);
+    }
+    s->leads = true;
+    s->leader = s;
+    s->majority_ms = sim_now_ms();
+    file_append(&s->file, entry_new(term, NULL, NULL));
+    raft_soon();
+}
+
 static void stand(struct server *s, uint64_t now) {
     const struct strv *config = server_config(s);
     if (s->removed || !config || !strv_has(config, s->file.address) || now - s->heard_ms < s->patience_ms)
@@ -245,17 +260,7 @@ static void stand(struct server *s, uint64_t now) {
     }
     if (votes * 2 <= config->n)
         return;
-    s->file.term = term + 1;
-    for (size_t i = 0; i < config->n; i++) {
-        struct server *p = peer_of(s, config, i);
-        if (p && !p->removed)
-            p->file.term = MAX(p->file.term, s->file.term);
-    }
-    s->leads = true;
-    s->leader = s;
-    s->majority_ms = now;
-    file_append(&s->file, entry_new(s->file.term, NULL, NULL));
-    raft_soon();
+    elect(s, term + 1);
 }
 
 /* ---- changes of the cluster ---- */
@@ -289,9 +294,26 @@ static void try_to_join(struct server *s) {
     }
 }
 
+/* One that is to go does not write that down itself: another leads on. */
+static void hand_over(struct server *leader) {
+    const struct strv *config = server_config(leader);
+    for (size_t i = 0; i < config->n; i++) {
+        struct server *p = peer_of(leader, config, i);
+        if (!p || p == leader || p->file.n != leader->file.n || p->removed || p->leaving)
+            continue;
+        step_down(leader);
+        elect(p, MAX(leader->file.term, p->file.term) + 1);
+        return;
+    }
+}
+
 static bool remove_from(struct server *leader, const char *address) {
     if (!can_change(leader))
         return false;
+    if (str_eq(leader->file.address, address) && server_config(leader)->n > 1) {
+        hand_over(leader);
+        return false;
+    }
     struct strv config = {0};
     const struct strv *now = server_config(leader);
     if (!strv_has(now, address) || now->n == 1)
