@@ -205,12 +205,15 @@ struct commit {
     struct call *c;
     void (*then)(struct call *c, void *userdata);
     void *userdata;
+    void (*again)(struct call *c); /* may be NULL: a conflict ends the call */
 };
 
 static void committed(struct error *error, void *userdata) {
     struct commit cm = *(struct commit *)userdata;
     free(userdata);
-    if (error)
+    if (cm.again && error_is(error, ERR_DB_CONFLICT) && cm.c->n_tries++ < API_MAX_WRITE_TRIES)
+        cm.again(cm.c);
+    else if (error)
         call_fail(cm.c, error_dup(error));
     else if (cm.then)
         cm.then(cm.c, cm.userdata);
@@ -218,7 +221,8 @@ static void committed(struct error *error, void *userdata) {
         call_return_void(cm.c);
 }
 
-void call_commit(struct call *c, struct db_txn *t, void (*then)(struct call *c, void *userdata), void *userdata) {
+static void commit_or_again(struct call *c, struct db_txn *t, void (*then)(struct call *c, void *userdata),
+                            void *userdata, void (*again)(struct call *c)) {
     call_keep(c);
     if (db_txn_is_empty(t)) {
         db_txn_abandon(t);
@@ -229,9 +233,17 @@ void call_commit(struct call *c, struct db_txn *t, void (*then)(struct call *c, 
         return;
     }
     struct commit *cm = xnew0(struct commit);
-    *cm = (struct commit){c, then, userdata};
+    *cm = (struct commit){c, then, userdata, again};
     db_txn_fence(t);
     db_txn_commit(t, API_COMMIT_MS, committed, cm);
+}
+
+void call_commit(struct call *c, struct db_txn *t, void (*then)(struct call *c, void *userdata), void *userdata) {
+    commit_or_again(c, t, then, userdata, /* again= */ NULL);
+}
+
+void call_commit_or_again(struct call *c, struct db_txn *t, void (*again)(struct call *c)) {
+    commit_or_again(c, t, /* then= */ NULL, /* userdata= */ NULL, again);
 }
 
 void api_client_gone(struct call *c) {

@@ -195,7 +195,8 @@ static void write_field(struct call *c) {
     struct db_txn *t = db_txn_new(call_db(c), def->name);
     switch (def->kind) {
     case CALL_ADD_TO_MAP:
-        /* Another client may be adding the same key just now: the loser gets DB_CONFLICT, not silence. */
+        /* Another client may be adding the same key just now. The database can only compare the whole map, so one that
+         * adds another key gets in the way too: then this looks again. */
         db_txn_expect(t, def->class_id, &r->uuid, field, value_copy(old));
         db_txn_map_put(t, def->class_id, &r->uuid, field, call_arg_str(c, 1), value_copy(call_arg(c, 2)));
         break;
@@ -211,7 +212,7 @@ static void write_field(struct call *c) {
     default:
         db_txn_set(t, def->class_id, &r->uuid, field, value_copy(call_arg(c, 1)));
     }
-    call_commit(c, t, NULL, NULL);
+    call_commit_or_again(c, t, write_field);
 }
 
 /* ---- default constructor and destructor ---- */

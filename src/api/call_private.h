@@ -10,6 +10,8 @@
 #define API_MAX_PARAMS 64
 #define API_MAX_PENDING_TASKS 2000
 #define API_COMMIT_MS 15000
+/* Writers of one field who all look first: one of them gets through each time, so this many may write at once. */
+#define API_MAX_WRITE_TRIES 256
 #define API_FORWARD_MS 300000
 
 struct call {
@@ -25,6 +27,7 @@ struct call {
     bool is_kept;
     bool is_ended; /* answered; freed as soon as nobody holds it */
     unsigned n_holds;
+    unsigned n_tries; /* commits that ended with DB_CONFLICT and were tried again */
     bool is_cancelled;
     const char *originator; /* borrowed, only while the handler has not returned; may be NULL */
     api_reply_fn *reply;    /* NULL: nobody waits any more */
@@ -59,6 +62,11 @@ struct api {
 void call_answer(struct call *c, const struct reply *r);
 void call_return_borrowed(struct call *c, const struct value *v);
 void call_return_json(struct call *c, const char *json, size_t size);
+/*
+ * Like call_commit with nothing to run afterwards, but when somebody else was faster (DB_CONFLICT) `again` runs, which
+ * looks at the rows anew and commits, or answers. DB_CONFLICT reaches the client after API_MAX_WRITE_TRIES only.
+ */
+void call_commit_or_again(struct call *c, struct db_txn *t /* consumed */, void (*again)(struct call *c));
 /* HANDLE_INVALID [class, ref]. */
 void call_fail_handle(struct call *c, const char *class_name, const struct uuid *u);
 /* Runs the implementation that call_def.kind names; c is complete. */

@@ -68,11 +68,31 @@ static void apply_row(struct db *d, struct txn_row *r) {
         apply_mutation(d, o, json_array_get(r->mutations, i));
 }
 
+/* What db_txn_expect asked for, compared as the database compares it. */
+static bool is_as_expected(struct db_txn *t) {
+    for (size_t i = 0; i < t->n_notes; i++) {
+        const struct txn_note *note = &t->notes[i];
+        const struct object *o = db_object(t->db, note->class_id, &note->uuid);
+        if (note->kind != NOTE_EXPECT)
+            continue;
+        const struct field_def *f = &model_classes[note->class_id].fields[note->field];
+        const json_t *row = json_array_get(json_object_get(json_array_get(t->waits, i), "rows"), 0);
+        json_t *is = o ? db_column_from_value(f->type, &o->values[note->field]) : NULL;
+        bool same = is && json_equal(is, json_object_get(row, f->name));
+        json_decref(is);
+        if (!same)
+            return false;
+    }
+    return true;
+}
+
 static void finish(void *userdata) {
     struct pending *p = userdata;
     _cleanup_error_ struct error *e = NULL;
     if (p->t->refused) {
         e = error_dup(p->t->refused);
+    } else if (!is_as_expected(p->t)) {
+        error_set(&e, ERR_DB_CONFLICT, NULL);
     } else if (fixture_current->next_commit_error) {
         error_set(&e, TAKE(fixture_current->next_commit_error), NULL);
     } else {

@@ -105,6 +105,31 @@ static void test_records_for_xml(void **state) {
     }
 }
 
+/* Clients that change one map at the same time: who adds another key succeeds, who adds the same one is told so. */
+static void test_adding_at_once(void **state) {
+    struct fx *fx = *state;
+    const char *pool = fx_ref(&fx->pool);
+    struct answer *answers[40];
+    char params[200];
+    for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+        snprintf(params, sizeof(params), "[$S, \"%s\", \"k%zu\", \"%zu\"]", pool, i / 2 * 2, i);
+        answers[i] = fx_start(fx, false, false, "pool.add_to_other_config", params);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(answers); i++)
+        fx_settle(fx);
+    for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+        assert_true(answers[i]->is_there);
+        if (i % 2 == 0)
+            assert_null(answers[i]->error);
+        else
+            assert_string_equal(error_code(answers[i]->error), ERR_MAP_DUPLICATE_KEY);
+        answer_free(answers[i]);
+    }
+    const struct value *map = row_value(fx_row(fx, CLASS_pool, &fx->pool), FIELD_pool_other_config);
+    assert_int_equal(map->map.n, ARRAY_SIZE(answers) / 2);
+    assert_string_equal(value_map_str(map, "k8"), "8");
+}
+
 static void test_setters(void **state) {
     struct fx *fx = *state;
     const char *pool = fx_ref(&fx->pool);
@@ -268,6 +293,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_types, setup, teardown),
         cmocka_unit_test_setup_teardown(test_records, setup, teardown),
         cmocka_unit_test_setup_teardown(test_records_for_xml, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_adding_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_setters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_member, setup_member, teardown),
         cmocka_unit_test_setup_teardown(test_emergency, setup_emergency, teardown),
