@@ -38,6 +38,7 @@ down:
 	@if [ -x $(BUILD)/src/lab/muster-lab ]; then $(BUILD)/src/lab/muster-lab down --dir $(LAB_DIR)-second >/dev/null 2>&1; $(BUILD)/src/lab/muster-lab down --dir $(LAB_DIR); else echo 'nothing is built, so no lab is up'; fi
 
 test: build-test build
+	@tools/install-deps conform || echo 'Not every client of tests/conform is here; the tests of those that are not skip.'
 	@tools/run-tests build-test
 
 stories: build
