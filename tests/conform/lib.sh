@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034,SC2016
 # What the conformance tests share: a pool of two, and other people's clients, unchanged, at the desk of the lab: in its
 # network, but with the files of this machine, for that is where they are installed. They trust the pool's authority and nothing else.
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
