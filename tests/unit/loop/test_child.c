@@ -87,7 +87,7 @@ static void test_daemon_left_behind(void **state) {
 }
 
 static void test_missing_program(void **state) {
-    struct seen s = run((const char *const[]){"no-such-program-here", NULL}, NULL, 1000, 1000);
+    struct seen s = run((const char *const[]){"/nonexistent/program", NULL}, NULL, 1000, 1000);
     assert_int_equal(s.exit_code, -1);
     assert_int_equal(s.start_error, ENOENT);
 }
@@ -112,12 +112,12 @@ static void on_quit_timer(struct loop_source *t, void *userdata) {
 static void test_cancel_and_early_end(void **state) {
     struct seen s = {.loop = loop_new()};
     child_cancel(child_run(s.loop, SH("sleep 1000"), NULL, 60000, 100, on_done, &s));
-    child_cancel(child_run(s.loop, (const char *const[]){"no-such-program-here", NULL}, NULL, 1, 1, on_done, &s));
+    child_cancel(child_run(s.loop, (const char *const[]){"/nonexistent/program", NULL}, NULL, 1, 1, on_done, &s));
     child_cancel(NULL);
     struct loop_source *t = loop_add_timer(s.loop, 100, on_quit_timer, s.loop);
     (void)loop_run(s.loop);
     (void)child_run(s.loop, SH("sleep 1000"), NULL, 60000, 100, on_done, &s); /* still at work when the loop goes */
-    (void)child_run(s.loop, (const char *const[]){"no-such-program-here", NULL}, NULL, 1, 1, on_done, &s);
+    (void)child_run(s.loop, (const char *const[]){"/nonexistent/program", NULL}, NULL, 1, 1, on_done, &s);
     loop_source_free(t);
     loop_free(s.loop);
     assert_int_equal(s.n, 0);
@@ -136,7 +136,7 @@ static void test_sync(void **state) {
     assert_int_equal(r.exit_code, 128 + SIGKILL);
     child_result_done(&r);
 
-    assert_int_equal(child_run_sync((const char *const[]){"no-such-program-here", NULL}, NULL, 100, 100, &r), -ENOENT);
+    assert_int_equal(child_run_sync((const char *const[]){"/nonexistent/program", NULL}, NULL, 100, 100, &r), -ENOENT);
     assert_int_equal(r.exit_code, -1);
     child_result_done(&r);
 
