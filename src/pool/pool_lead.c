@@ -77,6 +77,7 @@ struct handover {
 
 static void on_handed_over(struct error *error, void *userdata) {
     struct handover *h = userdata;
+    h->p->n_handovers--;
     h->done(error, h->userdata);
     pool_role_changed(h->p);
     free(h);
@@ -88,6 +89,7 @@ static void write_leader(struct pool *p, const struct uuid *host, pool_done_fn *
     const struct row *pool = db_pool(p->config.db);
     struct handover *h = xnew0(struct handover);
     *h = (struct handover){p, done, userdata};
+    p->n_handovers++;
     int64_t epoch = row_int(pool, FIELD_pool_epoch);
     struct db_txn *t = db_txn_new(p->config.db, "change of coordinator");
     db_txn_expect(t, CLASS_pool, &pool->uuid, FIELD_pool_epoch, value_int(epoch));

@@ -74,8 +74,9 @@ static void on_status(const struct db_server_status *status, void *userdata) {
 void pool_solo_tick(struct pool *p) {
     const struct row *pool = db_pool(p->config.db);
     uint64_t now = loop_now_ms(p->config.loop);
-    bool may = pool && pool_is_coordinator(p) && p->identity.database == IDENTITY_DB_VOTER && !p->readdressing &&
-               uuid_eq(row_ref(pool, FIELD_pool_solo_host), &p->identity.host) &&
+    /* A change of the coordinator that waits would be performed after all, by this host alone, for one that is gone. */
+    bool may = pool && pool_is_coordinator(p) && !p->n_handovers && p->identity.database == IDENTITY_DB_VOTER &&
+               !p->readdressing && uuid_eq(row_ref(pool, FIELD_pool_solo_host), &p->identity.host) &&
                !db_get_status(p->config.db).has_quorum && db_get_status(p->config.db).connected;
     if (!may)
         p->solo_since_ms = 0;
