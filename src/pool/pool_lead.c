@@ -93,6 +93,10 @@ static void write_leader(struct pool *p, const struct uuid *host, pool_done_fn *
     int64_t epoch = row_int(pool, FIELD_pool_epoch);
     struct db_txn *t = db_txn_new(p->config.db, "change of coordinator");
     db_txn_expect(t, CLASS_pool, &pool->uuid, FIELD_pool_epoch, value_int(epoch));
+    /* It may be ejected at this moment; the pool would be led by nobody. */
+    const struct row *row = db_get(p->config.db, CLASS_host, host);
+    if (row)
+        db_txn_expect(t, CLASS_host, host, FIELD_host_address, value_string(row_str(row, FIELD_host_address)));
     /* Above every epoch that this host has heard of, too: its copy of the database may be older than that. */
     db_txn_set(t, CLASS_pool, &pool->uuid, FIELD_pool_epoch, value_int(MAX(epoch, p->identity.epoch) + 1));
     db_txn_set(t, CLASS_pool, &pool->uuid, FIELD_pool_master, value_ref(host));
