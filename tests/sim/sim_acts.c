@@ -116,6 +116,10 @@ static bool act_reboot(void) {
     return true;
 }
 
+static void goes_on(unsigned a, unsigned b) {
+    checks_note_stall(a);
+}
+
 static bool act_stall(void) {
     struct sim_host *h = any_host();
     unsigned ms = ms_between(300, 9000);
@@ -123,8 +127,8 @@ static bool act_stall(void) {
         return false;
     sim_say("%s stands still for %u ms", h->name, ms);
     sim_stall(h, ms);
-    checks_note_fault(h->i);
-    undo_after(ms, touched, h->i, h->i);
+    checks_note_stall(h->i);
+    undo_after(ms, goes_on, h->i, 0);
     return true;
 }
 

@@ -19,7 +19,8 @@ static struct {
     char text[600];
     struct strmap *leaders; /* "pool epoch" -> host, as text */
     struct uuid pool;
-    uint64_t fault_ms[SIM_MAX_HOSTS];
+    uint64_t fault_ms[SIM_MAX_HOSTS];       /* of one that is judged */
+    uint64_t judge_fault_ms[SIM_MAX_HOSTS]; /* of one that judges: standing still is none */
     bool was_alive[SIM_MAX_HOSTS][SIM_MAX_HOSTS];
     unsigned starts[SIM_MAX_HOSTS];
     uint64_t out_since_ms[SIM_MAX_HOSTS];
@@ -59,6 +60,9 @@ void checks_done(void) {
 }
 
 void checks_note_fault(unsigned host) {
+    checks.fault_ms[host] = checks.judge_fault_ms[host] = sim_now_ms();
+}
+void checks_note_stall(unsigned host) {
     checks.fault_ms[host] = sim_now_ms();
 }
 void checks_note_all(void) {
@@ -226,15 +230,28 @@ static void check_ejected(const struct server *leader, struct sim_host *h, uint6
         violate("%s is no member any more and still takes part in the pool's database", h->name);
 }
 
-static void check_liveness(struct sim_host *by, struct sim_host *of, uint64_t now) {
+static bool is_bad(const struct sim_path *p) {
+    return p->cut || p->loss || p->delay_us;
+}
+
+/*
+ * A coordinator calls a host dead. That is wrong while heartbeats come in, and it is wrong when nothing was done to the
+ * host and to the way: that the judge itself stood still is no excuse.
+ */
+static void check_liveness(const struct server *leader, struct sim_host *by, struct sim_host *of, uint64_t now) {
     struct pool_channel *channel = by->daemon->pool->channel;
     const struct uuid *host = sim_uuid_of(of);
     bool *was = &checks.was_alive[by->i][of->i];
-    bool alive = channel && host && pool_channel_is_alive(channel, host);
-    if (*was && !alive && host && of->daemon && !of->daemon->going_down && !of->daemon->ending && channel) {
-        uint64_t ago = now - pool_channel_last_beat_ms(channel, host);
-        if (pool_channel_last_beat_ms(channel, host) && ago + EARLY_MS < LIVENESS_DEAD_MS &&
-            now - checks.fault_ms[of->i] > QUIET_MS && now - checks.fault_ms[by->i] > QUIET_MS)
+    if (is_bad(&sim->path[of->i][by->i]) || is_bad(&sim->path[by->i][of->i]))
+        checks_note_fault(of->i);
+    bool leads = channel && pool_is_coordinator(by->daemon->pool) && host_is_of_pool(by);
+    bool alive = leads && host && pool_channel_is_alive(channel, host);
+    bool judged = leads && host && of->daemon && !of->daemon->going_down && !of->daemon->ending && leader &&
+                  truth_host_row(leader, host);
+    if (*was && !alive && judged) {
+        uint64_t last = pool_channel_last_beat_ms(channel, host), ago = now - last;
+        bool early = last && ago + EARLY_MS < LIVENESS_DEAD_MS && now - checks.fault_ms[by->i] > QUIET_MS;
+        if (now - checks.fault_ms[of->i] > QUIET_MS && (early || now - checks.judge_fault_ms[by->i] > QUIET_MS))
             violate("%s calls %s dead %u ms after its last heartbeat", by->name, of->name, (unsigned)ago);
     }
     *was = alive;
@@ -242,10 +259,10 @@ static void check_liveness(struct sim_host *by, struct sim_host *of, uint64_t no
 
 /* A pair that nothing has been done to for a while is connected, and each knows that the other lives. */
 static void check_quiet_pair(const struct server *leader, struct sim_host *c, struct sim_host *m, uint64_t now) {
-    if (c == m || !host_is_ready(m) || !truth_host_row(leader, sim_uuid_of(m)) || !host_is_of_pool(m) ||
-        m->daemon->going_down || m->daemon->ending || now - checks.fault_ms[c->i] < QUIET_MS ||
-        now - checks.fault_ms[m->i] < QUIET_MS || now - m->daemon->pool->sm.entered_ms < QUIET_MS ||
-        now - c->daemon->pool->sm.entered_ms < QUIET_MS)
+    if (c == m || is_bad(&sim->path[c->i][m->i]) || is_bad(&sim->path[m->i][c->i]) || !host_is_ready(m) ||
+        !truth_host_row(leader, sim_uuid_of(m)) || !host_is_of_pool(m) || m->daemon->going_down || m->daemon->ending ||
+        now - checks.fault_ms[c->i] < QUIET_MS || now - checks.fault_ms[m->i] < QUIET_MS ||
+        now - m->daemon->pool->sm.entered_ms < QUIET_MS || now - c->daemon->pool->sm.entered_ms < QUIET_MS)
         return;
     if (uuid_eq(pool_leader(m->daemon->pool), sim_uuid_of(c)) &&
         pool_channel_is_connected(m->daemon->pool->channel, sim_uuid_of(c)) &&
@@ -285,7 +302,7 @@ void checks_step(void) {
         if (h->daemon)
             for (unsigned k = 0; k < sim->n_hosts; k++)
                 if (k != i)
-                    check_liveness(h, &sim->hosts[k], now);
+                    check_liveness(leader, h, &sim->hosts[k], now);
         if (coordinator && leader && h->daemon)
             check_quiet_pair(leader, coordinator, h, now);
     }

@@ -15,6 +15,7 @@ void checks_init(void);
 void checks_done(void);
 void checks_step(void);                /* after each step */
 void checks_note_fault(unsigned host); /* something was done to this host, or to a way from or to it */
+void checks_note_stall(unsigned host); /* it stands still, or goes on */
 void checks_note_all(void);
 void checks_word(void); /* a person has said that hosts are gone for good: two clusters are his word */
 

@@ -20,11 +20,12 @@ static const char usage[] = "usage: muster-sim [--seed N [--quiet]] [--first N] 
                             "  --seed N     plays this seed and tells what happens\n"
                             "  --first N    the first of many seeds (default: 1)\n"
                             "  --runs N     how many; --seconds N: for how long (default: 20 s)\n"
+                            "  --scenes     plays what once went wrong;  --scene NAME: one of them, told\n"
                             "  --hosts N    2 to 8 (default: the seed's choice);  --acts: only these, see --list\n";
 
 struct options {
     struct story_config story;
-    bool one, keep_going;
+    bool one, keep_going, scenes;
     uint64_t first, runs;
     double seconds;
 };
@@ -35,7 +36,8 @@ static bool parse(int argc, char **argv, struct options *o) {
         {"runs", required_argument, NULL, 'r'},  {"seconds", required_argument, NULL, 't'},
         {"hosts", required_argument, NULL, 'h'}, {"acts", required_argument, NULL, 'a'},
         {"quiet", no_argument, NULL, 'q'},       {"keep-going", no_argument, NULL, 'k'},
-        {"list", no_argument, NULL, 'l'},        {NULL, 0, NULL, 0}};
+        {"list", no_argument, NULL, 'l'},        {"scene", required_argument, NULL, 'c'},
+        {"scenes", no_argument, NULL, 'C'},      {NULL, 0, NULL, 0}};
     int c;
     int64_t n;
     bool quiet = false;
@@ -68,6 +70,16 @@ static bool parse(int argc, char **argv, struct options *o) {
         case 'a':
             o->story.only = optarg;
             break;
+        case 'c':
+            o->story.scene = scene_find(optarg);
+            o->one = true;
+            o->first = 1;
+            if (!o->story.scene)
+                return false;
+            break;
+        case 'C':
+            o->scenes = true;
+            break;
         case 'q':
             quiet = true;
             break;
@@ -76,6 +88,8 @@ static bool parse(int argc, char **argv, struct options *o) {
             break;
         default:
             story_acts();
+            for (unsigned i = 0; scene_at(i); i++)
+                (void)printf("scene %s\n", scene_at(i)->name);
             exit(0);
         }
     }
@@ -85,12 +99,28 @@ static bool parse(int argc, char **argv, struct options *o) {
     return optind == argc;
 }
 
+static int play_scenes(struct options *o) {
+    unsigned n_bad = 0, n = 0;
+    for (; scene_at(n); n++) {
+        struct story_result r;
+        o->story.seed = 1;
+        o->story.scene = scene_at(n);
+        story_run(&o->story, &r);
+        (void)printf("scene %s: %s\n", scene_at(n)->name, r.ok ? "well" : r.violation);
+        n_bad += !r.ok;
+    }
+    (void)printf("%u scenes, %u failed\n", n, n_bad);
+    return n_bad ? 1 : 0;
+}
+
 int main(int argc, char **argv) {
     struct options o;
     if (!parse(argc, argv, &o)) {
         (void)fputs(usage, stderr);
         return 2;
     }
+    if (o.scenes)
+        return play_scenes(&o);
     double start = seconds_now();
     uint64_t n = 0, n_bad = 0, simulated_ms = 0, worst_ms = 0, worst_seed = 0, acts = 0, writes = 0;
     for (; n < o.runs && seconds_now() - start < o.seconds; n++) {

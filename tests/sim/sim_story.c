@@ -21,6 +21,10 @@ static void run_for(uint64_t ms) {
     }
 }
 
+void story_run_for(uint64_t ms) {
+    run_for(ms);
+}
+
 static bool in_step(const struct sim_host *h, const struct server *leader) {
     const struct row *pool = db_pool(h->daemon->db);
     const json_t *row = truth_pool_row(leader);
@@ -123,7 +127,7 @@ void story_run(const struct story_config *config, struct story_result *ret) {
     sim->loop = loop_sim_loop(sim->clock);
     /* Small pools are the most frequent, and the quickest to play. */
     unsigned n = 2 + (unsigned)MIN(story_luck(7), story_luck(7));
-    sim->n_hosts = config->n_hosts ? config->n_hosts : n;
+    sim->n_hosts = config->scene ? config->scene->n_hosts : config->n_hosts ? config->n_hosts : n;
     unsigned faults_ms = 60000 + (unsigned)story_luck(120000);
     json_object_seed(1);
     sim_log_init(config->verbose);
@@ -137,7 +141,9 @@ void story_run(const struct story_config *config, struct story_result *ret) {
     acts_init(config->only);
 
     build();
-    if (!violated())
+    if (!violated() && config->scene)
+        config->scene->fn();
+    else if (!violated())
         ret->n_acts = fault(config->faults_ms ? config->faults_ms : faults_ms);
     if (!violated()) {
         acts_heal_all();

@@ -4,11 +4,14 @@
 
 #include "sim.h"
 
+struct scene;
+
 struct story_config {
     uint64_t seed;
-    unsigned n_hosts;   /* 0: the seed's choice, 2 to 8 */
-    unsigned faults_ms; /* 0: the seed's choice */
-    const char *only;   /* acts of this name only; NULL: all */
+    unsigned n_hosts;          /* 0: the seed's choice, 2 to 8 */
+    unsigned faults_ms;        /* 0: the seed's choice */
+    const char *only;          /* acts of this name only; NULL: all */
+    const struct scene *scene; /* instead of acts */
     bool verbose;
 };
 
@@ -21,7 +24,17 @@ struct story_result {
 };
 
 void story_run(const struct story_config *config, struct story_result *ret);
-void story_acts(void); /* prints their names */
+void story_acts(void);           /* prints their names */
+void story_run_for(uint64_t ms); /* for scenes */
+
+/* ---- sim_scenes.c: what once went wrong, step by step, so that it does not depend on how seeds are played ---- */
+struct scene {
+    const char *name;
+    unsigned n_hosts;
+    void (*fn)(void);
+};
+const struct scene *scene_at(unsigned i); /* NULL at the end */
+const struct scene *scene_find(const char *name);
 
 /* ---- sim_acts.c ---- */
 void acts_init(const char *only);

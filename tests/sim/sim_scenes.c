@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the simulation has found, kept as scenes: each is the shortest way to it that was found. */
+#include "sim_checks.h"
+#include "sim_story.h"
+
+#define MANY 20000
+
+static struct sim_host *host(unsigned i) {
+    return &sim->hosts[i];
+}
+
+static void cut(unsigned a, unsigned b, bool yes) {
+    sim->path[a][b].cut = sim->path[b][a].cut = yes;
+    checks_note_fault(a);
+    checks_note_fault(b);
+}
+
+static void on_done(const struct error *error, void *userdata) {
+    struct error *e = error ? error_dup(error) : NULL;
+    sim_say("asked: %s", e ? error_text(e) : "done");
+    error_free(e);
+}
+
+/* A voter gives its vote up to reboot and cannot write down that it has: it gets one again afterwards. */
+static void vote_given_up_on_a_full_disk(void) {
+    host(1)->disk_full = true;
+    sim_reboot(host(1));
+    story_run_for(5000);
+    host(1)->disk_full = false;
+}
+
+/* A host becomes a voter, cannot write that down, and loses its power: the vote that the cluster counts is cast. */
+static void vote_got_on_a_full_disk(void) {
+    sim_reboot(host(1));
+    for (unsigned i = 0; i < MANY && !host_is_ready(host(1)); i++)
+        story_run_for(100);
+    host(1)->disk_full = true;
+    for (unsigned i = 0; i < MANY && !server_is_member(host(1)->server); i++)
+        story_run_for(10);
+    story_run_for(500);
+    sim_power_cut(host(0));
+    sim_power_cut(host(1));
+    host(1)->disk_full = false;
+}
+
+/* A host hears of a new authority from the database alone, and loses the database before it has a new certificate. */
+static void authority_changes_while_away(void) {
+    cut(0, 3, true);
+    story_run_for(4000);
+    (void)operator_eject(host(1));
+    story_run_for(15000);
+    cut(1, 3, true);
+    cut(2, 3, true);
+    story_run_for(8000);
+    cut(0, 3, false);
+    story_run_for(5000);
+}
+
+/* The connection of a host ends while the coordinator tells it that it was ejected. */
+static void connection_ends_in_an_eject(void) {
+    struct uuid gone = *sim_uuid_of(host(1));
+    (void)operator_eject(host(1));
+    for (unsigned i = 0; i < MANY && truth_leader() && truth_host_row(truth_leader(), &gone); i++)
+        loop_sim_advance(sim->clock, 1);
+    sim_daemon_kill(host(1));
+    story_run_for(1000);
+    sim_daemon_start(host(1));
+}
+
+/* Of two hosts one is lost while the coordination is handed to it. */
+static void handover_to_a_host_that_is_lost(void) {
+    cut(0, 1, true);
+    pool_set_coordinator(host(0)->daemon->pool, sim_uuid_of(host(1)), on_done, NULL);
+    story_run_for(40000);
+    cut(0, 1, false);
+    story_run_for(40000);
+}
+
+/* The same, a moment later: the change lies in the one log and was never acknowledged. */
+static void handover_half_done(void) {
+    pool_set_coordinator(host(0)->daemon->pool, sim_uuid_of(host(1)), on_done, NULL);
+    loop_sim_advance(sim->clock, 3);
+    cut(0, 1, true);
+    story_run_for(40000);
+}
+
+/* The coordination is handed to a host whose rows went a moment ago. */
+static void handover_to_a_host_that_is_ejected(void) {
+    const struct uuid gone = *sim_uuid_of(host(1));
+    (void)operator_eject(host(1));
+    for (unsigned i = 0; i < MANY && truth_leader() && truth_host_row(truth_leader(), &gone); i++)
+        loop_sim_advance(sim->clock, 1);
+    pool_set_coordinator(host(0)->daemon->pool, &gone, on_done, NULL);
+}
+
+/* A host finds its disk full at its very first start. */
+static void first_start_on_a_full_disk(void) {
+    operator_wipe(host(1));
+    host(1)->disk_full = true;
+    story_run_for(15000);
+    host(1)->disk_full = false;
+}
+
+static const struct scene scenes[] = {{"vote-given-up-on-a-full-disk", 3, vote_given_up_on_a_full_disk},
+                                      {"vote-got-on-a-full-disk", 2, vote_got_on_a_full_disk},
+                                      {"authority-changes-while-away", 4, authority_changes_while_away},
+                                      {"connection-ends-in-an-eject", 3, connection_ends_in_an_eject},
+                                      {"handover-to-a-host-that-is-lost", 2, handover_to_a_host_that_is_lost},
+                                      {"handover-half-done", 2, handover_half_done},
+                                      {"handover-to-a-host-that-is-ejected", 3, handover_to_a_host_that_is_ejected},
+                                      {"first-start-on-a-full-disk", 2, first_start_on_a_full_disk}};
+
+const struct scene *scene_at(unsigned i) {
+    return i < ARRAY_SIZE(scenes) ? &scenes[i] : NULL;
+}
+
+const struct scene *scene_find(const char *name) {
+    for (unsigned i = 0; i < ARRAY_SIZE(scenes); i++)
+        if (str_eq(scenes[i].name, name))
+            return &scenes[i];
+    return NULL;
+}
