@@ -9,9 +9,12 @@
 
 #define MAX_METHOD 128
 
-/* "Bond.create", and "Bond_create" as some languages have to write it (class names have underscores, too). */
+/*
+ * "Bond.create", and "Bond_create" as some languages have to write it (class names have underscores, too). Whatever
+ * stands behind "system.isAlive:" is the client's own mark in logs.
+ */
 static const struct call_def *find_call(const char *method) {
-    const struct call_def *def = model_call_by_name(method);
+    const struct call_def *def = model_call_by_name(str_starts(method, "system.isAlive:") ? "system.isAlive" : method);
     char name[MAX_METHOD];
     if (def || strchr(method, '.') || !str_copy(name, sizeof(name), method))
         return def;

@@ -277,6 +277,8 @@ void http_conn_refuse(struct http_conn *c, int status, const char *text) {
     error_page(&page, status, text);
     buf_addf(&head, "HTTP/1.1 %d %s\r\n%sContent-Type: text/html\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
              status, http_status_text(status), http_server_date(c->server), page.size);
+    if (c->req && c->req->head.method == HTTP_HEAD)
+        buf_done(&page);
     (void)stream_write_buf(c->stream, head.data, head.size, &page);
     buf_done(&head);
     http_conn_finish(c);

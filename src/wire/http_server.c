@@ -433,7 +433,9 @@ static bool begin_request(struct http_conn *c, const struct http_route **ret_rou
         return false;
     }
     if (!route) {
-        http_conn_refuse(c, h->routes[head->method].n == 0 ? 501 : 404, "There is nothing at this address.");
+        /* Every server has GET and HEAD, files or not; other methods that nothing here takes are unknown to it. */
+        bool is_known = head->method == HTTP_GET || head->method == HTTP_HEAD || h->routes[head->method].n > 0;
+        http_conn_refuse(c, is_known ? 404 : 501, "There is nothing at this address.");
         return false;
     }
     if (!route->is_raw) {

@@ -156,6 +156,9 @@ static void test_routes_and_answers(void **state) {
     /* Longest prefix, decoded path and query. */
     assert_non_null(strstr(ask(&r, "GET /echo/a%20b?x=1&q=c%2Bd+e HTTP/1.1\r\n\r\n", ">"), "<GET|/echo/a b|c+d e|>"));
     assert_true(str_starts(ask(&r, "GET /nothing HTTP/1.1\r\n\r\n", NULL), "HTTP/1.1 404 "));
+    const char *head = ask(&r, "HEAD /nothing HTTP/1.1\r\n\r\n", NULL);
+    assert_true(str_starts(head, "HTTP/1.1 404 "));
+    assert_true(str_ends(head, "\r\n\r\n")); /* no page behind it */
     http_server_page(r.server, "/", "<p>what this is</p>");
     assert_true(str_ends(ask(&r, "GET / HTTP/1.0\r\n\r\n", NULL), "\r\n\r\n<p>what this is</p>"));
     assert_true(str_starts(ask(&r, "GET /nothing HTTP/1.0\r\n\r\n", NULL), "HTTP/1.1 404 "));

@@ -41,6 +41,7 @@ static void test_names(void **state) {
     assert_string_equal(fx_fail(fx, "pool.enable_ha", "[$S, [], {}]"), "NOT_IMPLEMENTED pool.enable_ha");
     assert_string_equal(fx_fail(fx, "Async.host.get_uuid", "[$S]"),
                         "Fault No async mode for this operation (rpc: host.get_uuid)");
+    assert_string_equal(fx_call(fx, "system.isAlive:mark", "[\"x\"]"), "\"x\"");
 }
 
 static void test_sessions(void **state) {
