@@ -13,6 +13,7 @@
 #include "loop/loop_sim.h"
 
 #define SIM_MAX_HOSTS 9
+#define SIM_MTU 9000 /* what the pool's network wants, once it is built */
 #define SIM_NOBODY UINT32_MAX
 
 struct server;     /* sim_server.h: the database server's process and file */
@@ -37,6 +38,8 @@ struct sim_host {
     unsigned slow_ms; /* each answer of its disk takes so much longer */
     int64_t wall_offset_ms;
     bool disk_full;
+    unsigned limit_out, limit_in; /* the largest packet that its switch port passes, from the host and to it */
+    uint64_t limited_since_ms;    /* 0: as wanted */
     struct server *server;
     struct sim_daemon *daemon; /* NULL: the process is not there */
     unsigned n_starts;

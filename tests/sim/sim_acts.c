@@ -223,6 +223,31 @@ static bool act_loss(void) {
     return true;
 }
 
+static void limit_gone(unsigned a, unsigned b) {
+    struct sim_host *h = &sim->hosts[a];
+    sim_say("the switch port of h%u passes everything again", a);
+    h->limit_out = h->limit_in = SIM_MTU;
+    h->limited_since_ms = 0;
+}
+
+/* A switch port with another MTU, in one direction or in both: what the pool says to itself fits through. */
+static bool act_limit(void) {
+    struct sim_host *h = any_host();
+    unsigned ms = ms_between(5000, 60000), which = (unsigned)story_luck(3);
+    if (h->limited_since_ms)
+        return false;
+    sim_say("the switch port of %s passes 1500 bytes only%s for %u ms", h->name,
+            which == 0   ? ", from it"
+            : which == 1 ? ", to it"
+                         : "",
+            ms);
+    h->limited_since_ms = sim_now_ms();
+    h->limit_out = which == 1 ? SIM_MTU : 1500;
+    h->limit_in = which == 0 ? SIM_MTU : 1500;
+    undo_after(ms, limit_gone, h->i, 0);
+    return true;
+}
+
 /* ---- the operator ---- */
 static void on_led(const struct error *error, void *userdata) {
     struct error *e = error ? error_dup(error) : NULL;
@@ -296,7 +321,8 @@ static const struct act {
              {"eject", 2, act_eject},
              {"gather", 6, act_gather},
              {"blackout", 1, act_blackout},
-             {"disk-full", 2, act_disk_full}};
+             {"disk-full", 2, act_disk_full},
+             {"limit", 6, act_limit}};
 
 void story_acts(void) {
     for (unsigned i = 0; i < ARRAY_SIZE(table); i++)
@@ -339,6 +365,8 @@ void acts_heal_all(void) {
         struct sim_host *h = &sim->hosts[i];
         h->slow_ms = 0;
         h->disk_full = false;
+        h->limit_out = h->limit_in = SIM_MTU;
+        h->limited_since_ms = 0;
         h->wall_offset_ms = 0;
         if (h->daemon)
             loop_set_wall_offset_ms(h->daemon->loop, 0);

@@ -12,6 +12,7 @@
 #define EJECTED_MS 20000
 #define STRANGER_MS 90000 /* an ejected host's certificate is void once all hosts that are alive have new ones */
 #define QUIET_MS 12000
+#define SIZE_MS 20000
 #define EARLY_MS 400
 #define HERD_WINDOW_MS 10000
 
@@ -26,6 +27,7 @@ static struct {
     uint64_t out_since_ms[SIM_MAX_HOSTS];
     bool by_word;
     uint64_t herd_since_ms, herd_n;
+    uint64_t limited_ms; /* some switch port was at the latest */
 } checks;
 
 void violate(const char *fmt, ...) {
@@ -280,6 +282,55 @@ static void check_herd(uint64_t now) {
     checks.herd_n = sim->n_connects;
 }
 
+/* ---- faults of the network ---- */
+static bool is_quiet(const struct sim_host *h, uint64_t ms, uint64_t now) {
+    return h->daemon && host_is_ready(h) && host_is_of_pool(h) && now - checks.fault_ms[h->i] > ms &&
+           now - checks.judge_fault_ms[h->i] > ms;
+}
+
+static bool has_alert(const struct server *leader, const struct sim_host *h) {
+    const char *key;
+    char uuid[UUID_TEXT_SIZE];
+    json_t *row;
+    uuid_text(sim_uuid_of(h), uuid);
+    json_object_foreach(
+        json_object_get(leader->state, "message"), key,
+        row) if (str_starts(str_or_empty(json_string_value(json_object_get(row, "name"))), "MUSTER-N10") &&
+                 str_eq(str_or_empty(json_string_value(json_object_get(row, "obj_uuid"))), uuid)) return true;
+    return false;
+}
+
+static bool accuses_itself(const struct sim_host *h) {
+    const struct value *faults = faults_shown(h->daemon->faults);
+    for (size_t i = 0; i < faults->map.n; i++)
+        if (str_starts(faults->map.pairs[i].key, "MUSTER-N101") || str_starts(faults->map.pairs[i].key, "MUSTER-N102"))
+            return true;
+    return false;
+}
+
+/* What is wrong is said, of the right host, and of no other. */
+static void check_sizes(const struct server *leader, const struct sim_host *c, uint64_t now) {
+    unsigned n_limited = 0, n_quiet = 0;
+    for (unsigned i = 0; i < sim->n_hosts; i++) {
+        n_limited += sim->hosts[i].limited_since_ms != 0;
+        n_quiet += is_quiet(&sim->hosts[i], SIZE_MS, now);
+    }
+    for (unsigned i = 0; i < sim->n_hosts; i++) {
+        const struct sim_host *h = &sim->hosts[i];
+        if (h == c || !is_quiet(h, SIZE_MS, now) || !is_quiet(c, SIZE_MS, now) || is_bad(&sim->path[c->i][i]) ||
+            is_bad(&sim->path[i][c->i]))
+            continue;
+        if (h->limited_since_ms && now - h->limited_since_ms > SIZE_MS && n_limited == 1 && n_quiet > 2 &&
+            !has_alert(leader, h))
+            violate("the switch port of %s passes 1500 bytes only since %u s and no alert says so", h->name,
+                    (unsigned)((now - h->limited_since_ms) / 1000));
+        if (n_limited)
+            checks.limited_ms = now;
+        if (now - checks.limited_ms > SIZE_MS && n_quiet == sim->n_hosts && accuses_itself(h))
+            violate("%s accuses its switch port, which passes everything", h->name);
+    }
+}
+
 void checks_step(void) {
     uint64_t now = sim_now_ms();
     const struct server *leader = truth_leader();
@@ -289,6 +340,8 @@ void checks_step(void) {
     check_one_cluster();
     check_herd(now);
     struct sim_host *coordinator = truth_coordinator();
+    if (coordinator && leader)
+        check_sizes(leader, coordinator, now);
     for (unsigned i = 0; i < sim->n_hosts; i++) {
         struct sim_host *h = &sim->hosts[i];
         if (h->n_starts != checks.starts[i]) { /* another process: it judges anew, and is judged anew */

@@ -2,6 +2,9 @@
 /* What a host's daemon consists of in the simulation: it is gone when the process is. */
 #pragma once
 
+#include "daemon/alerts.h"
+#include "daemon/faults.h"
+#include "daemon/probing.h"
 #include "db/db.h"
 #include "loop/worker.h"
 #include "pool/pool.h"
@@ -14,7 +17,11 @@ struct sim_daemon {
     struct db *db;
     struct pool *pool;
     struct inbox *inbox;
-    struct loop_source *start_timer, *proof_timer, *watch_timer;
+    struct faults *faults;
+    struct probing *probing;
+    struct alerts *alerts;
+    struct db_watch *own_watch;
+    struct loop_source *start_timer, *size_timer;
     struct uuid self;
     bool going_down;
     bool proving;

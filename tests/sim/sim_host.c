@@ -12,10 +12,12 @@
 #define BOOT_MS 1500   /* from power to the daemon's start */
 #define NETWORK_MS 100 /* the network agent has settled */
 #define RESTART_MS 250
+#define PROOF_MS 3000
+#define METRICS_MS 5000
 
 void sim_host_init(unsigned i) {
     struct sim_host *h = &sim->hosts[i];
-    *h = (struct sim_host){.i = i};
+    *h = (struct sim_host){.i = i, .limit_out = SIM_MTU, .limit_in = SIM_MTU};
     (void)snprintf(h->name, sizeof(h->name), "h%u", i);
     (void)snprintf(h->address, sizeof(h->address), "10.0.0.%u", i + 1);
     h->server = xnew0(struct server);
@@ -78,7 +80,7 @@ static void on_restart(const char *reason, void *userdata) {
     later(d->host, RESTART_MS, restart_now);
 }
 
-static void on_proven(struct loop_source *s, void *userdata) {
+static void on_proven(const struct probing_result *r, void *userdata) {
     struct sim_daemon *d = userdata;
     pool_set_proven(d->pool, true);
 }
@@ -87,8 +89,40 @@ static void on_state(void *userdata) {
     struct sim_daemon *d = userdata;
     if (pool_state(d->pool)->state == STATE_PROVING && !d->proving) {
         d->proving = true;
-        loop_timer_set(d->proof_timer, 200 + loop_random(d->loop) % 2800);
+        probing_prove(d->probing, PROOF_MS, on_proven, d);
     }
+}
+
+static bool is_live(const struct uuid *host, void *userdata) {
+    struct sim_daemon *d = userdata;
+    return pool_host_is_live(d->pool, host);
+}
+
+static bool is_coordinator(void *userdata) {
+    struct sim_daemon *d = userdata;
+    return pool_is_coordinator(d->pool);
+}
+
+/* As daemon/daemon_state.c does. */
+static void look_at_sizes(struct sim_daemon *d) {
+    const struct value *faults = faults_shown(d->faults);
+    const char *sentence = NULL;
+    for (size_t i = 0; i < faults->map.n; i++)
+        if (str_starts(faults->map.pairs[i].key, "MUSTER-N10") && !str_starts(faults->map.pairs[i].key, "MUSTER-N106"))
+            sentence = value_str(&faults->map.pairs[i].value);
+    pool_set_limited(d->pool, sentence != NULL, sentence ? sentence : "");
+}
+
+static void on_own_row(struct db *db, enum db_event event, const struct row *r, void *userdata) {
+    struct sim_daemon *d = userdata;
+    if (uuid_eq(&r->uuid, &d->self))
+        look_at_sizes(d);
+}
+
+static void on_size_timer(struct loop_source *s, void *userdata) {
+    struct sim_daemon *d = userdata;
+    loop_timer_set(d->size_timer, METRICS_MS);
+    look_at_sizes(d);
 }
 
 static void on_certificates(void *userdata) {}
@@ -125,7 +159,6 @@ void sim_daemon_start(struct sim_host *h) {
     d->db = db_new(d->loop);
     d->inbox = inbox_new(d->loop, d);
     d->start_timer = loop_add_timer(d->loop, NETWORK_MS, on_start, d);
-    d->proof_timer = loop_add_timer(d->loop, LOOP_NEVER, on_proven, d);
     struct pool_config config = {.loop = d->loop,
                                  .db = d->db,
                                  .worker = d->worker,
@@ -138,6 +171,20 @@ void sim_daemon_start(struct sim_host *h) {
     if (!d->pool)
         abort(); /* files here are never damaged */
     d->self = *pool_self(d->pool);
+    d->faults = faults_new(d->loop, d->db, &d->self);
+    struct probing_config probing = {.loop = d->loop,
+                                     .db = d->db,
+                                     .worker = d->worker,
+                                     .faults = d->faults,
+                                     .self = d->self,
+                                     .switch_run_dir = run,
+                                     .is_live = is_live,
+                                     .is_coordinator = is_coordinator,
+                                     .userdata = d};
+    d->probing = probing_new(&probing);
+    d->alerts = alerts_new(d->loop, d->db, (struct api *)d, is_coordinator, d);
+    d->size_timer = loop_add_timer(d->loop, METRICS_MS, on_size_timer, d);
+    d->own_watch = db_watch_add(d->db, CLASS_host, on_own_row, d);
 }
 
 void sim_daemon_kill(struct sim_host *h) {
@@ -147,8 +194,12 @@ void sim_daemon_kill(struct sim_host *h) {
     h->n_starts++;
     inbox_free(d->inbox);
     loop_source_free(d->start_timer);
-    loop_source_free(d->proof_timer);
+    loop_source_free(d->size_timer);
+    db_watch_free(d->own_watch);
+    alerts_free(d->alerts);
+    probing_free(d->probing);
     pool_free(d->pool);
+    faults_free(d->faults);
     db_free(d->db);
     worker_free(d->worker);
     loop_free(d->loop);

@@ -229,8 +229,11 @@ static void elect(struct server *s, uint64_t term) {
     s->file.term = term;
     for (size_t i = 0; i < config->n; i++) {
         struct server *p = peer_of(s, config, i);
-        if (p && !p->removed)
-            p->file.term = MAX(p->file.term, term);
+        if (!p || p == s || p->removed)
+            continue;
+        if (p->leads)
+            step_down(p); /* it hears of a later term */
+        p->file.term = MAX(p->file.term, term);
     }
     s->leads = true;
     s->leader = s;

@@ -50,6 +50,8 @@ static const char *roll_call(void) {
         } else if (!host_is_ready(h)) {
             const struct sm *sm = pool_state(h->daemon->pool);
             (void)snprintf(text, sizeof(text), "%s is in state '%s': %s", h->name, sm_state_name(sm), sm->reason);
+        } else if (pool_state(h->daemon->pool)->state != STATE_READY) {
+            (void)snprintf(text, sizeof(text), "%s still says: %s", h->name, pool_state(h->daemon->pool)->reason);
         } else if (!uuid_eq(pool_leader(h->daemon->pool), sim_uuid_of(c))) {
             (void)snprintf(text, sizeof(text), "%s does not follow %s", h->name, c->name);
         } else if (!pool_host_is_live(c->daemon->pool, sim_uuid_of(h))) {
@@ -61,6 +63,16 @@ static const char *roll_call(void) {
         }
         return text;
     }
+    return NULL;
+}
+
+/* The first alert that stands; NULL. */
+static const char *alert(const struct server *leader) {
+    const char *uuid;
+    json_t *row;
+    json_object_foreach(json_object_get(leader->state, "message"), uuid,
+                        row) if (str_starts(str_or_empty(json_string_value(json_object_get(row, "name"))),
+                                            "MUSTER-")) return json_string_value(json_object_get(row, "body"));
     return NULL;
 }
 
@@ -79,6 +91,8 @@ static void gather(uint64_t limit_ms, const char *when, uint64_t *ret_ms) {
         why = roll_call();
         if (!why && n_voters(leader) != voters_wanted(sim->n_hosts))
             why = "the pool has another number of voters than its size asks for";
+        if (!why && alert(leader))
+            why = alert(leader);
         if (!why && all && !since)
             since = sim_now_ms();
         else if (why)
@@ -90,6 +104,18 @@ static void gather(uint64_t limit_ms, const char *when, uint64_t *ret_ms) {
     if (!violated() && (why || !since))
         violate("%u s %s not every host is back: %s", (unsigned)(limit_ms / 1000), when,
                 why ? why : "the operator could not bring them together");
+}
+
+/* The pool's network shall carry jumbo frames. */
+static void want_jumbo(void) {
+    struct sim_host *c = truth_coordinator();
+    if (!c)
+        return;
+    struct db_txn *t = db_txn_new(c->daemon->db, "MTU of the network");
+    for (const struct row *n = db_first(c->daemon->db, CLASS_network); n; n = db_next(c->daemon->db, n))
+        db_txn_set(t, CLASS_network, &n->uuid, FIELD_network_MTU, value_int(SIM_MTU));
+    db_txn_commit(t, 10000, NULL, NULL);
+    run_for(3000);
 }
 
 static void build(void) {
@@ -106,6 +132,7 @@ static void build(void) {
     truth_set_pool(&sim->hosts[0].daemon->pool->identity.pool);
     uint64_t ms;
     gather(BUILD_MS, "after the start", &ms);
+    want_jumbo();
     sim_say("a pool of %u hosts after %u ms", sim->n_hosts, (unsigned)ms);
 }
 
