@@ -199,6 +199,8 @@ static bool admit(const struct uuid *host, const char *key_fingerprint, const st
         return false;
     }
     if (!pool_is_coordinator(p)) {
+        value_map_put(facts, "leader", value_uuid(&p->identity.coordinator));
+        value_map_put(facts, "epoch", value_int(p->identity.epoch));
         error_set(errp, ERR_HOST_IS_SLAVE, pool_coordinator_address(p), NULL);
         return false;
     }
@@ -264,8 +266,22 @@ static void welcomed(const struct uuid *coordinator, const struct value *facts, 
     loop_timer_set(p->state_timer, 0);
 }
 
-static void refused(const struct error *e, void *userdata) {
+/*
+ * Who coordinates no more says since when, and who does: that may be this very host, which was away when it was given
+ * the coordination and would look for it elsewhere for ever.
+ */
+static void hear_of_leader(struct pool *p, const struct value *facts, const char *certified) {
+    const struct value *epoch = value_map_get(facts, "epoch");
+    struct uuid leader, by;
+    if (epoch && epoch->type == VALUE_INT && value_map_uuid(facts, "leader", &leader) && uuid_parse(certified, &by) &&
+        identity_find(&p->identity, &by) && identity_find(&p->identity, &leader))
+        pool_heard_leader(p, &leader, value_as_int(epoch));
+}
+
+static void refused(const struct error *e, const struct value *facts, const char *certified, void *userdata) {
     struct pool *p = userdata;
+    if (error_is(e, ERR_HOST_IS_SLAVE))
+        hear_of_leader(p, facts, certified);
     struct error *copy = error_dup(e);
     bool news = !p->refused || !str_eq(p->refused, error_text(copy));
     if (news) {

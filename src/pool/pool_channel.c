@@ -129,13 +129,15 @@ static void beat_received(struct peer *p) {
 }
 
 /* ---- hello ---- */
-static void refuse(struct peer *p, const struct error *e) {
+static void refuse(struct peer *p, const struct error *e, struct value *facts /* taken; may be NULL */) {
     _cleanup_value_ struct value m = message_new("refuse");
     struct value params = value_set();
     for (size_t i = 0; i < error_n_params(e); i++)
         value_set_add(&params, value_string(error_param(e, i)));
     value_map_add(&m, "code", value_string(error_code(e)));
     value_map_add(&m, "params", params);
+    if (facts)
+        value_map_add(&m, "facts", value_take(facts));
     peer_send(p, &m);
     if (p->channel)
         channel_finish(TAKE(p->channel), 2000);
@@ -168,12 +170,12 @@ static void hello_received(struct peer *p, const struct value *m) {
     int64_t skew = value_as_int(wall) - loop_wall_ms(c->config.loop);
     if (value_as_int(version) != POOL_CHANNEL_VERSION) {
         error_setf(&e, ERR_POOL_JOINING_HOST_MUST_HAVE_SAME_API_VERSION, "%lld", (long long)value_as_int(version));
-        refuse(p, e);
+        refuse(p, e, NULL);
         return;
     }
     if (!c->config.callbacks->admit(&host, channel_get_peer(p->channel)->tls.key_fingerprint, hello_facts, skew, &facts,
                                     c->config.userdata, &e)) {
-        refuse(p, e);
+        refuse(p, e, &facts);
         return;
     }
     struct peer *known = peer_find(c, &host);
@@ -230,8 +232,11 @@ static void refusal_received(struct peer *p, const struct value *m) {
     _cleanup_error_ struct error *e = NULL;
     error_setv(&e, code ? code : ERR_INTERNAL_ERROR, n, params);
     c->backoff_ms = BACKOFF_MAX_MS;
+    const struct value *facts = value_map_get(m, "facts");
+    _cleanup_value_ struct value nothing = value_map();
     if (c->config.callbacks->refused)
-        c->config.callbacks->refused(e, c->config.userdata);
+        c->config.callbacks->refused(e, facts && facts->type == VALUE_MAP ? facts : &nothing,
+                                     channel_get_peer(p->channel)->tls.common_name, c->config.userdata);
 }
 
 static void on_message(struct channel *channel, const char *json, size_t size, void *userdata) {

@@ -9,7 +9,7 @@
  *
  * Messages are JSON objects with a member "t":
  *   hello   member -> coordinator: host, version, wall (ms), facts (a map of strings)
- *   welcome coordinator -> member: host, wall, facts;   refuse: code, params, then the end
+ *   welcome coordinator -> member: host, wall, facts;   refuse: code, params, facts, then the end
  *   beat    both ways;   bye: goes down on purpose
  *   vol     owner, data (an export of the volatile store, as text)
  *   knock   coordinator -> member that has lost it: host, epoch;   heard: host, then the end
@@ -38,8 +38,9 @@ struct pool_channel_callbacks {
     void (*hello)(struct value *facts, void *userdata);
     /* Member: the coordinator has let us in. */
     void (*welcomed)(const struct uuid *coordinator, const struct value *facts, int64_t skew_ms, void *userdata);
-    /* Member: it has refused us. Trying goes on, slowly. */
-    void (*refused)(const struct error *e, void *userdata);
+    /* Member: it has refused us; `facts`: what `admit` filled in there (a map). `certified`: the name of the host in
+     * its certificate. Trying goes on, slowly. */
+    void (*refused)(const struct error *e, const struct value *facts, const char *certified, void *userdata);
     /*
      * Member: the coordinator knocks, from this address. `certified`: the name of the host in its certificate. True
      * when it is ours: it is told so, and this host connects there.

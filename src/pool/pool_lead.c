@@ -113,7 +113,9 @@ void pool_set_coordinator(struct pool *p, const struct uuid *host, pool_done_fn 
     char ref[REF_TEXT_SIZE];
     if (!row || !pool)
         error_set(&e, ERR_HANDLE_INVALID, "host", ref_text(host, ref), NULL);
-    else if (!pool_host_is_live(p, host))
+    else if (!uuid_eq(host, &p->identity.host) &&
+             (!pool_host_is_live(p, host) ||
+              (pool_is_coordinator(p) && !pool_channel_is_connected(p->channel, host)))) /* only taken for alive */
         error_set(&e, ERR_HOST_OFFLINE, ref_text(host, ref), NULL);
     if (e || uuid_eq(row_ref(pool, FIELD_pool_master), host)) {
         done(e, userdata); /* it is already: asking twice breaks nothing */
