@@ -93,6 +93,40 @@ static void handover_to_a_host_that_is_ejected(void) {
     pool_set_coordinator(host(0)->daemon->pool, &gone, on_done, NULL);
 }
 
+/* A host is given the coordination while it is away, by one that went on alone: each sends the other away. */
+static void coordination_given_to_one_that_is_away(void) {
+    cut(0, 1, true);
+    for (unsigned i = 0; i < MANY && server_config(host(0)->server)->n > 1; i++)
+        story_run_for(100);
+    story_run_for(5000);
+    struct db *d = sim_db(host(0));
+    const struct row *pool = db_pool(d);
+    struct db_txn *t = db_txn_new(d, "change of coordinator");
+    db_txn_set(t, CLASS_pool, &pool->uuid, FIELD_pool_epoch, value_int(row_int(pool, FIELD_pool_epoch) + 1));
+    db_txn_set(t, CLASS_pool, &pool->uuid, FIELD_pool_master, value_ref(sim_uuid_of(host(1))));
+    db_txn_commit(t, 10000, NULL, NULL);
+    story_run_for(10000);
+}
+
+/* A daemon that has just started takes everybody for alive: the coordination is not handed to such a host. */
+static void handover_to_one_taken_for_alive(void) {
+    cut(0, 1, true);
+    for (unsigned i = 0; i < MANY && server_config(host(0)->server)->n > 1; i++)
+        story_run_for(100);
+    story_run_for(3000);
+    const struct uuid other = *sim_uuid_of(host(1));
+    sim_daemon_kill(host(0));
+    sim_daemon_start(host(0));
+    for (unsigned i = 0; i < MANY && !db_get_status(sim_db(host(0))).has_quorum; i++)
+        loop_sim_advance(sim->clock, 1);
+    loop_sim_advance(sim->clock, 30);
+    pool_set_coordinator(sim_pool(host(0)), &other, on_done, NULL);
+    story_run_for(20000);
+    const struct row *pool = db_pool(sim_db(host(0)));
+    if (pool && uuid_eq(row_ref(pool, FIELD_pool_master), &other))
+        violate("the coordination was handed to a host that is not there");
+}
+
 /* A host finds its disk full at its very first start. */
 static void first_start_on_a_full_disk(void) {
     operator_wipe(host(1));
@@ -101,14 +135,17 @@ static void first_start_on_a_full_disk(void) {
     host(1)->disk_full = false;
 }
 
-static const struct scene scenes[] = {{"vote-given-up-on-a-full-disk", 3, vote_given_up_on_a_full_disk},
-                                      {"vote-got-on-a-full-disk", 2, vote_got_on_a_full_disk},
-                                      {"authority-changes-while-away", 4, authority_changes_while_away},
-                                      {"connection-ends-in-an-eject", 3, connection_ends_in_an_eject},
-                                      {"handover-to-a-host-that-is-lost", 2, handover_to_a_host_that_is_lost},
-                                      {"handover-half-done", 2, handover_half_done},
-                                      {"handover-to-a-host-that-is-ejected", 3, handover_to_a_host_that_is_ejected},
-                                      {"first-start-on-a-full-disk", 2, first_start_on_a_full_disk}};
+static const struct scene scenes[] = {
+    {"vote-given-up-on-a-full-disk", 3, vote_given_up_on_a_full_disk},
+    {"vote-got-on-a-full-disk", 2, vote_got_on_a_full_disk},
+    {"authority-changes-while-away", 4, authority_changes_while_away},
+    {"connection-ends-in-an-eject", 3, connection_ends_in_an_eject},
+    {"handover-to-a-host-that-is-lost", 2, handover_to_a_host_that_is_lost},
+    {"handover-half-done", 2, handover_half_done},
+    {"handover-to-a-host-that-is-ejected", 3, handover_to_a_host_that_is_ejected},
+    {"coordination-given-to-one-that-is-away", 2, coordination_given_to_one_that_is_away},
+    {"handover-to-one-taken-for-alive", 2, handover_to_one_taken_for_alive},
+    {"first-start-on-a-full-disk", 2, first_start_on_a_full_disk}};
 
 const struct scene *scene_at(unsigned i) {
     return i < ARRAY_SIZE(scenes) ? &scenes[i] : NULL;
