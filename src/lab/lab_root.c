@@ -180,8 +180,11 @@ bool root_enter(const struct lab *lab, const struct node *node, const char *devi
 /* ---- programs ---- */
 
 char *root_program_path(const struct lab *lab, const char *name) {
-    static const char *const folders[][2] = {
-        {"musterd", "daemon"}, {"muster-netboot", "netboot"}, {"xe", "cli"}, {"muster-console", "tui"}};
+    static const char *const folders[][2] = {{"musterd", "daemon"},
+                                             {"muster-netboot", "netboot"},
+                                             {"xe", "cli"},
+                                             {"muster-console", "tui"},
+                                             {"muster-virtd", "virt"}};
     for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
         if (!str_eq(folders[i][0], name))
             continue;
@@ -198,7 +201,7 @@ char *root_program_path(const struct lab *lab, const char *name) {
 }
 
 bool root_programs(const struct lab *lab, struct error **errp) {
-    static const char *const ours[] = {"musterd", "muster-netboot", "xe", "muster-console"};
+    static const char *const ours[] = {"musterd", "muster-netboot", "xe", "muster-console", "muster-virtd"};
     static const char *const power[] = {"reboot", "poweroff"};
     for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
         _cleanup_free_ char *from = root_program_path(lab, ours[i]);

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "virt/virt.h"
+
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/str.h"
+#include "loop/child.h"
+#include "loop/worker.h"
+#include "virt/virt_private.h"
+
+#define LOG_MODULE "virt"
+#include "base/log.h"
+
+#define N_WORKERS 3
+#define RETRY_FIRST_MS 200
+#define RETRY_MAX_MS 5000
+#define DAEMON_TIMEOUT_MS 60000
+#define DAEMON_OUTPUT_MAX 16384
+#define KEEPALIVE_S 5 /* five unanswered in a row end a connection to a daemon that hangs */
+#define KEEPALIVE_N 5
+
+/* Events come on a thread of their own; each holds the object until the loop has seen it. */
+struct virt {
+    atomic_int refs;
+    struct virt_config config;
+    char *uri, *state_dir, *run_dir, *virtd_path;
+    bool is_own_daemon;
+    bool is_dead; /* freed: what still arrives is dropped */
+    struct worker *worker;
+    virConnectPtr conn; /* NULL: down */
+    uint64_t retry_ms;
+    struct loop_source *retry_timer;
+    struct child *starting; /* muster-virtd */
+    bool connecting;
+    char *trouble;
+};
+
+static void unref(struct virt *v) {
+    if (atomic_fetch_sub(&v->refs, 1) > 1)
+        return;
+    free(v->uri);
+    free(v->state_dir);
+    free(v->run_dir);
+    free(v->virtd_path);
+    free(v->trouble);
+    free(v);
+}
+
+/* ---- libvirt's own loop ---- */
+
+/* One thread for the process, for ever: libvirt keeps its sources in a list of its own. */
+static void *event_thread(void *arg) {
+    for (;;)
+        (void)virEventRunDefaultImpl();
+    return NULL;
+}
+
+static void ignore_error(void *userdata, virErrorPtr e) {
+    /* Each caller reads and reports its own. */
+}
+
+static void start_events(void) {
+    static bool started;
+    pthread_t t;
+    if (started)
+        return;
+    started = true;
+    virSetErrorFunc(NULL, ignore_error);
+    if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0 || pthread_create(&t, NULL, event_thread, NULL) != 0)
+        log_err("libvirt's event loop cannot be started; states of VMs are looked at from time to time only");
+    else
+        (void)pthread_detach(t);
+}
+
+struct posted {
+    struct virt *v;
+    struct uuid vm;
+    enum { POSTED_EVENT, POSTED_REBOOT, POSTED_CLOSED } kind;
+    virConnectPtr conn; /* only compared */
+};
+
+static void lost(struct virt *v, const char *why);
+
+static void on_posted(void *userdata) {
+    struct posted *p = userdata;
+    struct virt *v = p->v;
+    const struct virt_callbacks *cb = v->config.callbacks;
+    if (v->is_dead || p->conn != v->conn)
+        ;
+    else if (p->kind == POSTED_CLOSED)
+        lost(v, "the hypervisor's daemon has ended");
+    else if (p->kind == POSTED_REBOOT)
+        cb->rebooted(&p->vm, v->config.userdata);
+    else
+        cb->event(&p->vm, v->config.userdata);
+    free(p);
+    unref(v);
+}
+
+static void post(struct virt *v, virConnectPtr conn, virDomainPtr d, int kind) {
+    struct posted *p = xnew0(struct posted);
+    char text[VIR_UUID_STRING_BUFLEN];
+    p->v = v;
+    p->kind = kind;
+    p->conn = conn;
+    if (d && (virDomainGetUUIDString(d, text) < 0 || !uuid_parse(text, &p->vm))) {
+        free(p);
+        return;
+    }
+    atomic_fetch_add(&v->refs, 1);
+    loop_post(v->config.loop, on_posted, p);
+}
+
+static int on_lifecycle(virConnectPtr conn, virDomainPtr d, int event, int detail, void *opaque) {
+    post(opaque, conn, d, POSTED_EVENT);
+    return 0;
+}
+
+static void on_reboot(virConnectPtr conn, virDomainPtr d, void *opaque) {
+    post(opaque, conn, d, POSTED_REBOOT);
+}
+
+static void on_closed(virConnectPtr conn, int reason, void *opaque) {
+    post(opaque, conn, NULL, POSTED_CLOSED);
+}
+
+static void free_opaque(void *opaque) {
+    unref(opaque);
+}
+
+/* ---- the connection ---- */
+
+struct connecting {
+    struct virt *v;
+    char *uri;
+    virConnectPtr conn;
+    char *problem;
+};
+
+static void connect_run(void *data) {
+    struct connecting *c = data;
+    c->conn = virConnectOpen(c->uri);
+    if (!c->conn) {
+        c->problem = xstrdup(str_or_empty(virGetLastErrorMessage()));
+        return;
+    }
+    (void)virConnectSetKeepAlive(c->conn, KEEPALIVE_S, KEEPALIVE_N); /* not every driver has it */
+    atomic_fetch_add(&c->v->refs, 3);
+    if (virConnectDomainEventRegisterAny(c->conn, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+                                         VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), c->v, free_opaque) < 0)
+        unref(c->v);
+    if (virConnectDomainEventRegisterAny(c->conn, NULL, VIR_DOMAIN_EVENT_ID_REBOOT,
+                                         VIR_DOMAIN_EVENT_CALLBACK(on_reboot), c->v, free_opaque) < 0)
+        unref(c->v);
+    if (virConnectRegisterCloseCallback(c->conn, on_closed, c->v, free_opaque) < 0)
+        unref(c->v);
+}
+
+static void set_trouble(struct virt *v, const char *text) {
+    free(v->trouble);
+    v->trouble = xstrdup(text);
+}
+
+static void retry(struct virt *v) {
+    loop_timer_set(v->retry_timer, v->retry_ms);
+    v->retry_ms = MIN(v->retry_ms * 2, (uint64_t)RETRY_MAX_MS);
+}
+
+static void start_connecting(struct virt *v);
+
+static void on_daemon_started(const struct child_result *r, void *userdata) {
+    struct virt *v = userdata;
+    v->starting = NULL;
+    if (r->exit_code == 0) {
+        start_connecting(v);
+        return;
+    }
+    _cleanup_free_ char *text =
+        r->exit_code < 0 ? strf("'%s' cannot be run: %s", v->virtd_path, strerror(r->start_error))
+        : r->timed_out   ? xstrdup("the hypervisor's daemon has not started in time")
+                         : strf("the hypervisor's daemon did not start (%d): %s", r->exit_code, buf_str(&r->err));
+    if (!str_eq(text, str_or_empty(v->trouble)))
+        log_warn("no VM can be run here: %s", text);
+    set_trouble(v, text);
+    retry(v);
+}
+
+static void start_daemon(struct virt *v) {
+    const char *const argv[] = {v->virtd_path, "--state-dir", v->state_dir, "--run-dir", v->run_dir, NULL};
+    v->starting =
+        child_run(v->config.loop, argv, /* input= */ NULL, DAEMON_TIMEOUT_MS, DAEMON_OUTPUT_MAX, on_daemon_started, v);
+}
+
+static void close_connection(virConnectPtr conn) {
+    (void)virConnectUnregisterCloseCallback(conn, on_closed);
+    (void)virConnectClose(conn);
+}
+
+static void connect_done(void *data) {
+    struct connecting *c = data;
+    struct virt *v = c->v;
+    v->connecting = false;
+    if (v->is_dead) {
+        if (c->conn)
+            close_connection(c->conn);
+    } else if (c->conn) {
+        v->conn = c->conn;
+        v->retry_ms = RETRY_FIRST_MS;
+        set_trouble(v, "");
+        log_info("the hypervisor is there");
+        v->config.callbacks->up(v->config.userdata);
+    } else if (v->is_own_daemon) {
+        set_trouble(v, c->problem);
+        start_daemon(v);
+    } else {
+        set_trouble(v, c->problem);
+        retry(v);
+    }
+    free(c->uri);
+    free(c->problem);
+    free(c);
+    unref(v);
+}
+
+static void start_connecting(struct virt *v) {
+    struct connecting *c = xnew0(struct connecting);
+    *c = (struct connecting){.v = v, .uri = xstrdup(v->uri)};
+    atomic_fetch_add(&v->refs, 1);
+    v->connecting = true;
+    worker_submit(v->worker, "connect", connect_run, connect_done, c);
+}
+
+static void on_retry(struct loop_source *s, void *userdata) {
+    struct virt *v = userdata;
+    if (v->conn || v->connecting || v->starting)
+        return;
+    /* A daemon that could not be started before may be there by now, and one that is there is connected to first. */
+    start_connecting(v);
+}
+
+static void close_run(void *data) {
+    close_connection(data);
+}
+
+static void lost(struct virt *v, const char *why) {
+    virConnectPtr conn = TAKE(v->conn);
+    if (!conn)
+        return;
+    worker_submit(v->worker, "connect", close_run, /* done= */ NULL, conn); /* may wait for the dead daemon */
+    set_trouble(v, why);
+    log_warn("%s; VMs go on without it, and it is started again", why);
+    v->config.callbacks->down(why, v->config.userdata);
+    retry(v);
+}
+
+struct virt *virt_new(const struct virt_config *config) {
+    struct virt *v = xnew0(struct virt);
+    *v = (struct virt){.config = *config,
+                       .state_dir = xstrdup(str_or_empty(config->state_dir)),
+                       .run_dir = xstrdup(str_or_empty(config->run_dir)),
+                       .virtd_path = xstrdup(config->virtd_path ? config->virtd_path : "muster-virtd"),
+                       .is_own_daemon = !config->uri,
+                       .trouble = xstrdup("the hypervisor is being looked for"),
+                       .retry_ms = RETRY_FIRST_MS};
+    v->uri =
+        config->uri ? xstrdup(config->uri) : strf("qemu+unix:///system?socket=%s/libvirt/libvirt-sock", v->run_dir);
+    atomic_init(&v->refs, 1);
+    start_events();
+    v->worker = worker_new(config->loop, N_WORKERS);
+    v->retry_timer = loop_add_timer(config->loop, LOOP_NEVER, on_retry, v);
+    start_connecting(v);
+    return v;
+}
+
+void virt_free(struct virt *v) {
+    if (!v)
+        return;
+    v->is_dead = true;
+    if (v->starting)
+        child_cancel(TAKE(v->starting));
+    loop_source_free(v->retry_timer);
+    worker_free(v->worker);
+    if (v->conn)
+        close_connection(TAKE(v->conn));
+    unref(v);
+}
+
+bool virt_is_up(const struct virt *v) {
+    return v->conn != NULL;
+}
+
+const char *virt_trouble(const struct virt *v) {
+    return v->conn ? "" : v->trouble;
+}
+
+/* ---- requests ---- */
+
+struct job {
+    struct virt *v;
+    virConnectPtr conn; /* a reference */
+    struct virt_request request;
+    struct error *error;
+    bool has_domain;
+    struct virt_domain domain;
+    virt_done_fn *done;
+    void *userdata;
+};
+
+static void job_run(void *data) {
+    struct job *j = data;
+    j->has_domain = virt_request_run(j->conn, &j->request, &j->domain, &j->error) && !uuid_is_null(&j->domain.uuid);
+    (void)virConnectClose(j->conn);
+}
+
+static void job_free(struct job *j) {
+    free(j->request.xml);
+    free(j->request.path);
+    error_free(j->error);
+    free(j);
+}
+
+static void job_done(void *data) {
+    struct job *j = data;
+    j->done(j->error, j->has_domain && !j->error ? &j->domain : NULL, j->userdata);
+    job_free(j);
+}
+
+static void not_up(struct virt *v, struct error **errp) {
+    error_internal(errp, "the hypervisor of this host is not there: %s", virt_trouble(v));
+}
+
+void virt_ask(struct virt *v, struct virt_request request, virt_done_fn *done, void *userdata) {
+    struct job *j = xnew0(struct job);
+    char key[UUID_TEXT_SIZE];
+    *j = (struct job){.v = v, .request = request, .done = done, .userdata = userdata};
+    if (!v->conn) {
+        not_up(v, &j->error);
+        loop_defer(v->config.loop, job_done, j);
+        return;
+    }
+    j->conn = v->conn;
+    (void)virConnectRef(j->conn);
+    worker_submit(v->worker, uuid_text(&request.vm, key), job_run, job_done, j);
+}
+
+/* ---- the list ---- */
+
+struct listing {
+    virConnectPtr conn;
+    struct virt_domain *domains;
+    size_t n;
+    struct error *error;
+    virt_list_fn *done;
+    void *userdata;
+};
+
+static void listing_run(void *data) {
+    struct listing *l = data;
+    if (!virt_list_run(l->conn, &l->domains, &l->n, &l->error))
+        l->n = 0;
+    (void)virConnectClose(l->conn);
+}
+
+static void listing_done(void *data) {
+    struct listing *l = data;
+    l->done(l->error, l->domains, l->n, l->userdata);
+    free(l->domains);
+    error_free(l->error);
+    free(l);
+}
+
+void virt_list(struct virt *v, virt_list_fn *done, void *userdata) {
+    struct listing *l = xnew0(struct listing);
+    *l = (struct listing){.done = done, .userdata = userdata};
+    if (!v->conn) {
+        not_up(v, &l->error);
+        loop_defer(v->config.loop, listing_done, l);
+        return;
+    }
+    l->conn = v->conn;
+    (void)virConnectRef(l->conn);
+    worker_submit(v->worker, "list", listing_run, listing_done, l);
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "virt/virt_xml_core.h"
+
+#include "base/str.h"
+
+/* Text of strangers into XML: what XML 1.0 cannot carry becomes a question mark. */
+static void add_text(struct buf *out, const char *s) {
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        switch (c) {
+        case '&':
+            buf_add_str(out, "&amp;");
+            break;
+        case '<':
+            buf_add_str(out, "&lt;");
+            break;
+        case '>':
+            buf_add_str(out, "&gt;");
+            break;
+        case '\'':
+            buf_add_str(out, "&apos;");
+            break;
+        case '"':
+            buf_add_str(out, "&quot;");
+            break;
+        default:
+            buf_add_char(out, c < 0x20 ? '?' : *s);
+        }
+    }
+}
+
+static const char *text_of(const struct value *map, const char *key) {
+    return str_or_empty(value_map_str(map, key));
+}
+
+static int64_t int_of(const struct value *map, const char *key) {
+    const struct value *v = value_map_get(map, key);
+    return v ? value_as_int(v) : 0;
+}
+
+static bool flag_of(const struct value *map, const char *key) {
+    const struct value *v = value_map_get(map, key);
+    return v && value_as_bool(v);
+}
+
+/* <tag>text</tag>, left out when there is no text. */
+static void add_element(struct buf *out, const char *indent, const char *tag, const char *text) {
+    if (str_empty(text))
+        return;
+    buf_addf(out, "%s<%s>", indent, tag);
+    add_text(out, text);
+    buf_addf(out, "</%s>\n", tag);
+}
+
+static void add_attribute(struct buf *out, const char *name, const char *text) {
+    buf_addf(out, " %s='", name);
+    add_text(out, text);
+    buf_add_char(out, '\'');
+}
+
+/* ---- devices ---- */
+
+static void add_disk(struct buf *out, const struct value *d) {
+    bool is_cd = flag_of(d, "cd");
+    const char *path = text_of(d, "path");
+    buf_addf(out, "    <disk type='file' device='%s'>\n", is_cd ? "cdrom" : "disk");
+    /* No cache in the host: a disk that another host may open next must not have a part in this one's memory. */
+    buf_add_str(out, "      <driver name='qemu'");
+    add_attribute(out, "type", str_empty(text_of(d, "format")) ? "raw" : text_of(d, "format"));
+    buf_addf(out, "%s discard='unmap'/>\n", is_cd ? "" : " cache='none' io='threads'");
+    if (*path) {
+        buf_add_str(out, "      <source");
+        add_attribute(out, "file", path);
+        buf_add_str(out, "/>\n");
+    }
+    buf_add_str(out, "      <target");
+    add_attribute(out, "dev", text_of(d, "device"));
+    buf_addf(out, " bus='%s'/>\n", is_cd ? "ide" : "virtio");
+    if (is_cd || flag_of(d, "read_only"))
+        buf_add_str(out, "      <readonly/>\n");
+    if (int_of(d, "boot") > 0)
+        buf_addf(out, "      <boot order='%lld'/>\n", (long long)int_of(d, "boot"));
+    if (!is_cd) { /* the guest can tell its disks apart: 20 bytes are what virtio has for it */
+        _cleanup_free_ char *serial = xstrndup(text_of(d, "id"), 20);
+        add_element(out, "      ", "serial", serial);
+    }
+    buf_add_str(out, "    </disk>\n");
+}
+
+static void add_nic(struct buf *out, const struct value *n) {
+    int64_t kbps = int_of(n, "kbps"); /* kilobytes a second, as libvirt counts */
+    buf_add_str(out, "    <interface type='bridge'>\n      <mac");
+    add_attribute(out, "address", text_of(n, "mac"));
+    buf_add_str(out, "/>\n      <source");
+    add_attribute(out, "bridge", text_of(n, "bridge"));
+    buf_add_str(out, "/>\n      <virtualport type='openvswitch'>\n        <parameters");
+    add_attribute(out, "interfaceid", text_of(n, "id"));
+    buf_add_str(out, "/>\n      </virtualport>\n      <model type='virtio'/>\n      <rom enabled='no'/>\n");
+    if (int_of(n, "mtu") > 0)
+        buf_addf(out, "      <mtu size='%lld'/>\n", (long long)int_of(n, "mtu"));
+    if (kbps > 0)
+        buf_addf(out,
+                 "      <bandwidth>\n        <inbound average='%lld'/>\n        <outbound average='%lld'/>\n"
+                 "      </bandwidth>\n",
+                 (long long)kbps, (long long)kbps);
+    if (int_of(n, "boot") > 0)
+        buf_addf(out, "      <boot order='%lld'/>\n", (long long)int_of(n, "boot"));
+    buf_add_str(out, "    </interface>\n");
+}
+
+static char *one(const struct value *device, void (*add)(struct buf *out, const struct value *device)) {
+    struct buf out = BUF_INIT;
+    add(&out, device);
+    return buf_take(&out);
+}
+
+char *virt_xml_disk(const struct value *disk) {
+    return one(disk, add_disk);
+}
+
+char *virt_xml_nic(const struct value *nic) {
+    return one(nic, add_nic);
+}
+
+static void add_each(struct buf *out, const struct value *spec, const char *key,
+                     void (*add)(struct buf *out, const struct value *device)) {
+    const struct value *set = value_map_get(spec, key);
+    for (size_t i = 0; set && set->type == VALUE_SET && i < set->set.n; i++)
+        add(out, &set->set.items[i]);
+}
+
+static void add_consoles(struct buf *out, const struct value *spec, const struct virt_host *host) {
+    const char *uuid = text_of(spec, "uuid");
+    buf_addf(out,
+             "    <serial type='unix'>\n      <source mode='bind' path='%s/%s.serial'/>\n      <target port='0'/>\n"
+             "    </serial>\n",
+             host->run_dir, uuid);
+    buf_addf(out, "    <graphics type='vnc' socket='%s/%s.vnc'/>\n", host->run_dir, uuid);
+    buf_add_str(out, "    <video>\n      <model type='vga' vram='8192'/>\n    </video>\n");
+}
+
+static void add_devices(struct buf *out, const struct value *spec, const struct virt_host *host) {
+    buf_add_str(out, "  <devices>\n");
+    add_each(out, spec, "disks", add_disk);
+    add_each(out, spec, "nics", add_nic);
+    if (!host->type || str_eq(host->type, "qemu") || str_eq(host->type, "kvm")) {
+        add_consoles(out, spec, host);
+        buf_add_str(out, "    <controller type='usb' model='none'/>\n    <memballoon model='virtio'/>\n"
+                         "    <rng model='virtio'>\n      <backend model='random'>/dev/urandom</backend>\n"
+                         "    </rng>\n");
+    }
+    buf_add_str(out, "  </devices>\n");
+}
+
+/* ---- the machine ---- */
+
+static void add_os(struct buf *out, const struct value *spec, const struct virt_host *host) {
+    bool is_qemu = !host->type || str_eq(host->type, "qemu") || str_eq(host->type, "kvm");
+    buf_addf(out, "  <os%s>\n    <type arch='x86_64'%s>hvm</type>\n",
+             str_eq(text_of(spec, "firmware"), "uefi") ? " firmware='efi'" : "", is_qemu ? " machine='pc'" : "");
+    add_element(out, "    ", "kernel", text_of(spec, "kernel"));
+    if (*text_of(spec, "kernel")) {
+        add_element(out, "    ", "initrd", text_of(spec, "ramdisk"));
+        add_element(out, "    ", "cmdline", text_of(spec, "args"));
+    }
+    buf_add_str(out, "  </os>\n");
+}
+
+static void add_processor(struct buf *out, const char *type) {
+    if (str_eq(type, "kvm"))
+        buf_add_str(out, "  <cpu mode='host-model' check='partial'/>\n");
+    else if (str_eq(type, "qemu")) /* emulated: the same on every host, and old enough to be emulated well */
+        buf_add_str(out, "  <cpu mode='custom' match='exact' check='none'>\n"
+                         "    <model fallback='forbid'>Nehalem</model>\n  </cpu>\n");
+}
+
+char *virt_xml_domain(const struct value *spec, const struct virt_host *host) {
+    struct buf out = BUF_INIT;
+    const char *type = host->type ? host->type : host->has_kvm ? "kvm" : "qemu";
+    int64_t memory_max = int_of(spec, "memory_max"), memory = int_of(spec, "memory");
+    int64_t vcpus_max = MAX(int_of(spec, "vcpus_max"), (int64_t)1), vcpus = int_of(spec, "vcpus");
+    buf_addf(&out, "<domain type='%s'>\n", type);
+    add_element(&out, "  ", "name", text_of(spec, "uuid"));
+    add_element(&out, "  ", "uuid", text_of(spec, "uuid"));
+    add_element(&out, "  ", "title", text_of(spec, "name"));
+    buf_addf(&out, "  <memory unit='KiB'>%lld</memory>\n", (long long)(memory_max / 1024));
+    if (memory > 0 && memory < memory_max)
+        buf_addf(&out, "  <currentMemory unit='KiB'>%lld</currentMemory>\n", (long long)(memory / 1024));
+    if (vcpus > 0 && vcpus < vcpus_max)
+        buf_addf(&out, "  <vcpu current='%lld'>%lld</vcpu>\n", (long long)vcpus, (long long)vcpus_max);
+    else
+        buf_addf(&out, "  <vcpu>%lld</vcpu>\n", (long long)vcpus_max);
+    add_os(&out, spec, host);
+    buf_add_str(&out, "  <features>\n    <acpi/>\n    <apic/>\n  </features>\n");
+    add_processor(&out, type);
+    buf_add_str(&out, "  <clock offset='utc'/>\n");
+    add_element(&out, "  ", "on_poweroff", text_of(spec, "on_poweroff"));
+    add_element(&out, "  ", "on_reboot", text_of(spec, "on_reboot"));
+    add_element(&out, "  ", "on_crash", text_of(spec, "on_crash"));
+    add_devices(&out, spec, host);
+    buf_add_str(&out, "</domain>\n");
+    return buf_take(&out);
+}

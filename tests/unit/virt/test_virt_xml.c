@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Specifications of VMs and the XML that libvirt gets: golden/NAME.json to golden/NAME.xml. MUSTER_GOLDEN_WRITE=1
+ * writes them anew, to be read as a diff. */
+#include "base/fs.h"
+#include "base/str.h"
+#include "virt/virt_xml_core.h"
+#include "wire/value_json.h"
+#include <stdarg.h>
+#include <stdio.h>
+// clang-format off
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
+
+static struct value read_spec(const char *name) {
+    _cleanup_free_ char *path = strf(GOLDEN "/%s.json", name);
+    _cleanup_buf_ struct buf text = BUF_INIT;
+    struct value v;
+    struct error *e = NULL;
+    assert_int_equal(fs_read(path, 1 << 20, &text), 0);
+    if (!value_json_parse(text.data, text.size, 10, 1000, &v, &e))
+        fail_msg("%s: %s", path, error_text(e));
+    return v;
+}
+
+static void compare(const char *name, const char *as, const struct virt_host *host) {
+    _cleanup_value_ struct value spec = read_spec(name);
+    _cleanup_free_ char *path = strf(GOLDEN "/%s.xml", as), *xml = virt_xml_domain(&spec, host);
+    _cleanup_buf_ struct buf text = BUF_INIT;
+    if (getenv("MUSTER_GOLDEN_WRITE"))
+        assert_int_equal(fs_write_atomic(path, xml, strlen(xml), 0644), 0);
+    assert_int_equal(fs_read(path, 1 << 20, &text), 0);
+    assert_string_equal(xml, buf_str(&text));
+}
+
+static void test_goldens(void **state) {
+    compare("linux", "linux", &(struct virt_host){.run_dir = "/run/muster/vm"});
+    compare("windows", "windows", &(struct virt_host){.run_dir = "/run/muster/vm", .has_kvm = true});
+    compare("evil", "evil", &(struct virt_host){.run_dir = "/run/muster/vm"});
+    compare("linux", "linux-xen", &(struct virt_host){.run_dir = "/run/muster/vm", .type = "xen"});
+}
+
+/* What a stranger wrote stays text: no element more than the harmless machine has. */
+static void test_evil_text_stays_text(void **state) {
+    _cleanup_value_ struct value evil = read_spec("evil");
+    _cleanup_free_ char *xml = virt_xml_domain(&evil, &(struct virt_host){.run_dir = "/run/muster/vm"});
+    assert_null(strstr(xml, "<hostdev"));
+    assert_null(strstr(xml, "<x"));
+    assert_null(strstr(xml, "<b>"));
+    assert_null(strstr(xml, "bus='scsi"));
+    assert_null(strstr(xml, "</serial></serial>"));
+    assert_null(strchr(xml, '\001'));
+}
+
+static void test_devices(void **state) {
+    _cleanup_value_ struct value spec = read_spec("linux");
+    _cleanup_free_ char *disk = virt_xml_disk(&value_map_get(&spec, "disks")->set.items[0]),
+                        *nic = virt_xml_nic(&value_map_get(&spec, "nics")->set.items[0]);
+    assert_non_null(strstr(disk, "file='/srv/sr/a.qcow2'"));
+    assert_non_null(strstr(nic, "<mtu size='9000'/>"));
+    assert_non_null(strstr(nic, "<virtualport type='openvswitch'>"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_goldens), cmocka_unit_test(test_evil_text_stays_text),
+                                       cmocka_unit_test(test_devices)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
