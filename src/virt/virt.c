@@ -28,7 +28,8 @@ struct virt {
     struct virt_config config;
     char *uri, *state_dir, *run_dir, *virtd_path;
     bool is_own_daemon;
-    bool is_dead; /* freed: what still arrives is dropped */
+    pthread_mutex_t lock; /* of is_dead: the loop ends soon after it is set */
+    bool is_dead;         /* freed: what still arrives is dropped */
     struct worker *worker;
     virConnectPtr conn; /* NULL: down */
     uint64_t retry_ms;
@@ -46,6 +47,7 @@ static void unref(struct virt *v) {
     free(v->run_dir);
     free(v->virtd_path);
     free(v->trouble);
+    (void)pthread_mutex_destroy(&v->lock);
     free(v);
 }
 
@@ -110,8 +112,15 @@ static void post(struct virt *v, virConnectPtr conn, virDomainPtr d, int kind) {
         free(p);
         return;
     }
-    atomic_fetch_add(&v->refs, 1);
-    loop_post(v->config.loop, on_posted, p);
+    (void)pthread_mutex_lock(&v->lock);
+    bool is_dead = v->is_dead;
+    if (!is_dead) {
+        atomic_fetch_add(&v->refs, 1);
+        loop_post(v->config.loop, on_posted, p);
+    }
+    (void)pthread_mutex_unlock(&v->lock);
+    if (is_dead)
+        free(p);
 }
 
 static int on_lifecycle(virConnectPtr conn, virDomainPtr d, int event, int detail, void *opaque) {
@@ -268,6 +277,7 @@ struct virt *virt_new(const struct virt_config *config) {
     v->uri =
         config->uri ? xstrdup(config->uri) : strf("qemu+unix:///system?socket=%s/libvirt/libvirt-sock", v->run_dir);
     atomic_init(&v->refs, 1);
+    (void)pthread_mutex_init(&v->lock, /* attr= */ NULL);
     start_events();
     v->worker = worker_new(config->loop, N_WORKERS);
     v->retry_timer = loop_add_timer(config->loop, LOOP_NEVER, on_retry, v);
@@ -278,7 +288,9 @@ struct virt *virt_new(const struct virt_config *config) {
 void virt_free(struct virt *v) {
     if (!v)
         return;
+    (void)pthread_mutex_lock(&v->lock);
     v->is_dead = true;
+    (void)pthread_mutex_unlock(&v->lock);
     if (v->starting)
         child_cancel(TAKE(v->starting));
     loop_source_free(v->retry_timer);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The VMs of this host: starts and ends them as the coordinator asks over the pool channel, and says in the rows what
+ * they do. It alone writes VM.power_state and VM.resident_on of what runs here, from what the hypervisor lists: after
+ * each event, after each request, every few seconds, and when the hypervisor or this daemon has come back. What it
+ * finds running is never touched; it is only noted down. Loop thread.
+ *
+ * A VM is claimed before it is started: resident_on becomes this host in a transaction that fails unless it was
+ * nobody's. So two hosts never start the same VM, whoever dies in between. A claim that nothing came of is taken back.
+ *
+ * Calls that it serves (arguments -> result):
+ *   vm_start    spec (virt/virt_xml_core.h), paused, restore {path, sr, vdi, file format is "save"} or nothing
+ *   vm_power    vm, op: pause, unpause, shutdown, reboot, reset, destroy
+ *   vm_save     vm, path, sr, vdi       memory into <path>/<vdi>.save; the VM is suspended
+ *   vm_device   vm, op: attach, detach, update; kind: disk, nic; device (as in a spec)
+ *   store       op and its arguments (store/store.h)
+ */
+#pragma once
+
+#include "loop/worker.h"
+#include "pool/pool_channel.h"
+
+struct vm_agent;
+
+struct vm_agent_config { /* texts are copied */
+    struct loop *loop;
+    struct db *db;
+    struct uuid self;
+    const char *state_dir, *run_dir;
+    const char *virtd_path; /* NULL: looked up in PATH */
+    const char *uri;        /* of libvirt; NULL: the host's own daemon */
+    /* Type of the switch's datapath, "system" or "netdev", for the bridges of networks that no NIC is on. */
+    const char *(*datapath)(void *userdata);
+    void *userdata;
+};
+
+struct vm_agent *vm_agent_new(const struct vm_agent_config *config);
+void vm_agent_serve(struct vm_agent *a, struct pool_channel *channel);
+void vm_agent_free(struct vm_agent *a);

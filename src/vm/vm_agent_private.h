@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the agent share. Loop thread. */
+#pragma once
+
+#include "virt/virt.h"
+#include "vm/vm_agent.h"
+
+#define VM_WRITE_MS 15000
+
+/* A VM with a request under way, and until a list that began after its end has come: such a list says nothing of it. */
+struct vm_busy {
+    struct uuid vm;
+    bool is_over;
+    uint64_t over_at; /* number of the list that had begun last when it ended */
+    struct vm_busy *next;
+};
+
+struct vm_agent {
+    struct vm_agent_config config;
+    struct loop *loop;
+    struct db *db;
+    struct uuid self;
+    char *state_dir, *run_dir, *virtd_path;
+    struct virt *virt;
+    struct worker *storage; /* its jobs may be slow; of its own, so that nothing else waits for them */
+    struct loop_source *timer;
+    uint64_t n_lists; /* begun */
+    bool listing, again, writing;
+    bool pbds_looked_at;
+    struct vm_busy *busy;
+    struct uuid *strangers; /* domains that were complained about; n_strangers */
+    size_t n_strangers;
+    bool is_freed; /* replies are dropped */
+};
+
+/* ---- vm_agent.c ---- */
+void vm_agent_look(struct vm_agent *a); /* soon, at the hypervisor's list */
+bool vm_agent_is_busy(const struct vm_agent *a, const struct uuid *vm);
+/* False with OTHER_OPERATION_IN_PROGRESS when there is a request already. */
+bool vm_agent_begin(struct vm_agent *a, const struct uuid *vm, struct error **errp) _warn_unused_;
+void vm_agent_end(struct vm_agent *a, const struct uuid *vm);
+bool vm_args_vm(const struct value *args, struct uuid *ret, struct error **errp) _warn_unused_;
+
+/* ---- vm_agent_rows.c: what happened, as rows ---- */
+/* It runs here: state, place, and (at a start) its devices, as the spec names them (NULL: they are left as they are).
+ */
+void vm_rows_running(struct vm_agent *a, struct db_txn *t, const struct uuid *vm, bool is_paused,
+                     const struct value *spec);
+/* It runs here no more; `state` is Halted or Suspended. */
+void vm_rows_gone(struct vm_agent *a, struct db_txn *t, const struct uuid *vm, const char *state);
+/* What it uses now, into the volatile store; NULL: it does not run here. */
+void vm_rows_measure(struct vm_agent *a, const struct uuid *vm, const struct virt_domain *domain);
+/* The moment at which its guest started, now. */
+void vm_rows_started(struct vm_agent *a, const struct uuid *vm);
+
+/* ---- vm_agent_start.c, vm_agent_calls.c: calls over the pool channel ---- */
+pool_serve_fn vm_serve_start, vm_serve_save, vm_serve_power, vm_serve_device, vm_serve_store;
+/* Storage of this host that ought to be attached is looked at once. */
+void vm_agent_look_at_pbds(struct vm_agent *a);
