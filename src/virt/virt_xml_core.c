@@ -96,6 +96,11 @@ static void add_nic(struct buf *out, const struct value *n) {
     buf_add_str(out, "/>\n      <virtualport type='openvswitch'>\n        <parameters");
     add_attribute(out, "interfaceid", text_of(n, "id"));
     buf_add_str(out, "/>\n      </virtualport>\n      <model type='virtio'/>\n      <rom enabled='no'/>\n");
+    if (flag_of(n, "plain")) /* every frame whole, with its checksum */
+        buf_add_str(out,
+                    "      <driver name='qemu'>\n"
+                    "        <host csum='off' gso='off' tso4='off' tso6='off' ecn='off' ufo='off' mrg_rxbuf='off'/>\n"
+                    "        <guest csum='off' tso4='off' tso6='off' ecn='off' ufo='off'/>\n      </driver>\n");
     if (int_of(n, "mtu") > 0)
         buf_addf(out, "      <mtu size='%lld'/>\n", (long long)int_of(n, "mtu"));
     if (kbps > 0)

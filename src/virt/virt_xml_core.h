@@ -12,7 +12,8 @@
  *   on_poweroff, on_reboot, on_crash   as libvirt has them: destroy, restart, preserve
  *   disks   set of maps: id (of the VBD), device ("vda", "hdc"), path ("": an empty drive), format (raw, qcow2),
  *           cd, read_only (bool), boot (int, 0: not)
- *   nics    set of maps: id (of the VIF), mac, bridge, mtu, boot, kbps (0: no limit)
+ *   nics    set of maps: id (of the VIF), mac, bridge, mtu, boot, kbps (0: no limit), plain (bool: no offloads, for
+ *           a switch that takes frames as they are)
  */
 #pragma once
 

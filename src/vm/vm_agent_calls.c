@@ -135,10 +135,13 @@ void vm_serve_device(const struct uuid *from, const struct value *args, struct p
     else if (vm_args_vm(args, &q->vm, &e) && vm_agent_begin(a, &q->vm, &e)) {
         /* It is gone when the VM's description no longer has its address, or its name. */
         const char *mac = value_map_str(device, "mac"), *name = str_or_empty(value_map_str(device, "device"));
+        _cleanup_value_ struct value fitting = value_copy(device);
+        if (!is_disk)
+            vm_nic_fit(a, &fitting);
         q->device = is_disk ? xstrdup(name) : NULL;
         struct virt_request r = {.op = q->op,
                                  .vm = q->vm,
-                                 .xml = is_disk ? virt_xml_disk(device) : virt_xml_nic(device),
+                                 .xml = is_disk ? virt_xml_disk(device) : virt_xml_nic(&fitting),
                                  .path = is_disk ? strf("<target dev='%s'", name) : xstrdup(str_or_empty(mac))};
         virt_ask(a->virt, r, on_device, q);
         return;

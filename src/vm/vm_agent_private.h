@@ -55,5 +55,7 @@ void vm_rows_started(struct vm_agent *a, const struct uuid *vm);
 
 /* ---- vm_agent_start.c, vm_agent_calls.c: calls over the pool channel ---- */
 pool_serve_fn vm_serve_start, vm_serve_save, vm_serve_power, vm_serve_device, vm_serve_store;
+/* A VIF's device as this host's switch needs it. */
+void vm_nic_fit(const struct vm_agent *a, struct value *nic);
 /* Storage of this host that ought to be attached is looked at once. */
 void vm_agent_look_at_pbds(struct vm_agent *a);

@@ -99,8 +99,18 @@ static void on_started(struct error *error, const struct virt_domain *domain, vo
     db_txn_commit(t, VM_WRITE_MS, end_written, s);
 }
 
+/* A datapath in user space takes frames as they come: those of a guest must be whole. */
+void vm_nic_fit(const struct vm_agent *a, struct value *nic) {
+    if (str_eq(a->config.datapath(a->config.userdata), "netdev"))
+        value_map_put(nic, "plain", value_bool(true));
+}
+
 static void launch(struct starting *s) {
     struct vm_agent *a = s->a;
+    struct value *nics = value_map_get(&s->spec, "nics");
+    for (size_t i = 0; nics && nics->type == VALUE_SET && i < nics->set.n; i++)
+        if (nics->set.items[i].type == VALUE_MAP)
+            vm_nic_fit(a, &nics->set.items[i]);
     _cleanup_free_ char *run = strf("%s/vm", a->run_dir);
     struct virt_host host = {.run_dir = run, .has_kvm = access("/dev/kvm", R_OK | W_OK) == 0};
     struct virt_request r = {.op = s->restore ? VIRT_RESTORE : VIRT_START,
