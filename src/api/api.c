@@ -75,8 +75,9 @@ void api_free(struct api *a) {
         c->reply = NULL;
     loop_source_free(a->expiry_timer);
     loop_source_free(a->heartbeat_timer);
-    if (a->free_class_data)
-        a->free_class_data(a->class_data);
+    for (int i = 0; i < N_API_DATA; i++)
+        if (a->free_class_data[i])
+            a->free_class_data[i](a->class_data[i]);
     events_free(a->events);
     a->events = NULL;
     while (a->calls)
@@ -105,13 +106,13 @@ const struct api_hooks *api_hooks(const struct api *a) {
     return &a->hooks;
 }
 
-void *api_class_data(struct api *a) {
-    return a->class_data;
+void *api_class_data(struct api *a, enum api_class_data which) {
+    return a->class_data[which];
 }
 
-void api_set_class_data(struct api *a, void *data, void (*free_fn)(void *data)) {
-    a->class_data = data;
-    a->free_class_data = free_fn;
+void api_set_class_data(struct api *a, enum api_class_data which, void *data, void (*free_fn)(void *data)) {
+    a->class_data[which] = data;
+    a->free_class_data[which] = free_fn;
 }
 
 bool api_is_coordinator(struct api *a) {

@@ -41,9 +41,10 @@ bool api_host_is_live(struct api *a, const struct uuid *host);
 /* Fails c with NOT_IMPLEMENTED [what]. */
 void api_fail_unavailable(struct call *c, const char *what);
 
-/* One place for what src/classes keeps per api; freed with it, before the open calls go. */
-void *api_class_data(struct api *a);
-void api_set_class_data(struct api *a, void *data, void (*free_fn)(void *data));
+/* What src/classes keeps per api, a place for each kind; freed with it, before the open calls go. */
+enum api_class_data { API_DATA_NETWORK, API_DATA_VMS, N_API_DATA };
+void *api_class_data(struct api *a, enum api_class_data which);
+void api_set_class_data(struct api *a, enum api_class_data which, void *data, void (*free_fn)(void *data));
 
 /*
  * Writes a message (an alert) about an object; the oldest are removed beyond MESSAGE_MAX. Coordinator only; elsewhere,

@@ -63,3 +63,8 @@ void call_release(struct call *c);
  */
 void call_commit(struct call *c, struct db_txn *t /* consumed */, void (*then)(struct call *c, void *userdata),
                  void *userdata);
+/*
+ * For calls that make an object out of argument 0, a record: takes from it what a client may choose; the rest keeps the
+ * model's defaults. False with *errp when something that must be said is missing, or of the wrong type.
+ */
+bool call_fill_row(struct call *c, struct db_txn *t, const struct uuid *u, struct error **errp) _warn_unused_;

@@ -227,8 +227,7 @@ static void created(struct call *c, void *userdata) {
     call_return_ref(c, &u);
 }
 
-/* Takes from the record what a client may choose; the rest gets the model's defaults. */
-static bool fill_new_row(struct call *c, struct db_txn *t, const struct uuid *u, struct error **errp) {
+bool call_fill_row(struct call *c, struct db_txn *t, const struct uuid *u, struct error **errp) {
     const struct class_def *class = class_of(c);
     const struct value *record = call_arg(c, 0);
     for (unsigned i = 0; i < class->n_fields; i++) {
@@ -255,7 +254,7 @@ static void create_default(struct call *c) {
     struct db_txn *t = db_txn_new(call_db(c), c->def->name);
     struct uuid u = db_txn_insert(t, c->def->class_id, /* uuid= */ NULL);
     struct error *e = NULL;
-    if (!fill_new_row(c, t, &u, &e)) {
+    if (!call_fill_row(c, t, &u, &e)) {
         db_txn_abandon(t);
         call_fail(c, e);
         return;

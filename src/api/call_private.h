@@ -54,8 +54,8 @@ struct api {
     struct buf method_names; /* JSON text of system.listMethods, made at first use */
     struct value method_list;
     struct call *calls;
-    void *class_data;
-    void (*free_class_data)(void *data);
+    void *class_data[N_API_DATA];
+    void (*free_class_data[N_API_DATA])(void *data);
 };
 
 /* Ends the call with a borrowed reply and frees it. */

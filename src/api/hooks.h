@@ -73,6 +73,9 @@ struct api_hooks {
                     api_op_done_fn *done, void *data);
     void (*host_query)(void *userdata, enum api_host_query query, const struct uuid *host, api_query_done_fn *done,
                        void *data);
+    /* A call over the pool channel to any host, this one too; `vm/vm_agent.h` says which there are about VMs. */
+    void (*host_ask)(void *userdata, const struct uuid *host, const char *name, struct value args /* taken */,
+                     uint64_t deadline_ms, api_query_done_fn *done, void *data);
     /* A question about a change of a host's network, and its answer; daemon/network_calls.h says which there are. */
     void (*network_ask)(void *userdata, const struct uuid *host, const char *name, struct value args /* taken */,
                         uint64_t deadline_ms, api_query_done_fn *done, void *data);

@@ -75,6 +75,8 @@ static void power(struct call *c) {
         return;
     if (row_bool(h, FIELD_host_enabled))
         call_fail_code(c, ERR_HOST_NOT_DISABLED, NULL);
+    else if (!call_arg_bool(c, 1) && !class_check_no_guests(c, h))
+        return; /* they would end; by force they do */
     else if (call_arg_bool(c, 1) || !hooks->host_query)
         class_host_op(c, power_op(c), &h->uuid, /* args= */ NULL);
     else
@@ -298,7 +300,7 @@ static const struct row *dead_host(struct call *c) {
 void host_forget(struct call *c) {
     const struct row *h = dead_host(c);
     const struct api_hooks *hooks = api_hooks(call_api(c));
-    if (!h)
+    if (!h || !class_check_no_guests(c, h))
         return;
     /* Membership has more to undo than rows: the host's certificate and its place among the database servers. */
     if (hooks->pool_forget) {
@@ -313,9 +315,13 @@ void host_destroy(struct call *c) {
 }
 
 void host_declare_dead(struct call *c) {
-    /* No VMs are kept yet whose state would follow; that the host is taken for dead is host_metrics.live already. */
-    if (dead_host(c))
-        call_return_void(c);
+    const struct row *h = dead_host(c);
+    if (!h)
+        return;
+    /* That the host is taken for dead is host_metrics.live already; its VMs may start elsewhere from now on. */
+    struct db_txn *t = db_txn_new(call_db(c), "host.declare_dead");
+    class_end_guests(c, t, h);
+    call_commit(c, t, NULL, NULL);
 }
 
 void host_reset_networking(struct call *c) {

@@ -5,6 +5,9 @@
  */
 #include "api/call.h"
 #include "base/str.h"
+#include "classes/class_calls.h"
+#include "classes/class_vm.h"
+#include "classes/vm_place.h"
 #include "gen_handlers.h"
 
 #define CANNOT_MOVE "VM.pool_migrate"
@@ -16,6 +19,23 @@ static const struct row *next_guest(struct db *d, const struct row *host, const 
             return vm;
     }
     return NULL;
+}
+
+bool class_check_no_guests(struct call *c, const struct row *host) {
+    char ref[REF_TEXT_SIZE];
+    if (!next_guest(call_db(c), host, NULL))
+        return true;
+    call_fail_code(c, ERR_HOST_HAS_RESIDENT_VMS, ref_text(&host->uuid, ref), NULL);
+    return false;
+}
+
+void class_end_guests(struct call *c, struct db_txn *t, const struct row *host) {
+    struct uuid nobody = {0};
+    for (const struct row *vm = NULL; (vm = next_guest(call_db(c), host, vm));) {
+        db_txn_set(t, CLASS_VM, &vm->uuid, FIELD_VM_power_state, value_string("Halted"));
+        db_txn_set(t, CLASS_VM, &vm->uuid, FIELD_VM_resident_on, value_ref(&nobody));
+        class_vm_detach_devices(call_db(c), t, vm);
+    }
 }
 
 void host_get_vms_which_prevent_evacuation(struct call *c) {
@@ -64,10 +84,8 @@ void host_get_uncooperative_resident_vms(struct call *c) {
 
 void host_compute_free_memory(struct call *c) {
     const struct row *host = call_arg_row(c, 0);
-    if (!host)
-        return;
-    const struct row *metrics = db_follow(call_db(c), host, FIELD_host_metrics);
-    call_return(c, value_int(metrics ? row_int(metrics, FIELD_host_metrics_memory_free) : 0));
+    if (host)
+        call_return(c, value_int(vm_place_free_memory(call_api(c), host)));
 }
 
 void host_compute_memory_overhead(struct call *c) {

@@ -104,6 +104,14 @@ void network_destroy(struct call *c) {
         call_fail_code(c, ERR_NETWORK_CONTAINS_PIF, buf_str(&list), NULL);
         return;
     }
+    const struct value *vifs = row_value(n, FIELD_network_VIFs);
+    if (vifs->set.n) {
+        _cleanup_buf_ struct buf list = BUF_INIT;
+        for (size_t i = 0; i < vifs->set.n; i++)
+            buf_addf(&list, "%s%s", i ? "," : "", ref_text(&vifs->set.items[i].ref, ref));
+        call_fail_code(c, ERR_NETWORK_CONTAINS_VIF, buf_str(&list), NULL);
+        return;
+    }
     const char *internal =
         value_map_str(row_value(n, FIELD_network_other_config), "is_host_internal_management_network");
     if (internal && str_eq(internal, "true")) {

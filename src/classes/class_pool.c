@@ -9,6 +9,44 @@
 
 /* ---- joining and leaving ---- */
 
+/* The records of this host's VMs and storage do not come along: false with the call failed. */
+static bool check_own_vms(struct call *c, bool force) {
+    struct db *d = call_db(c);
+    size_t n_vms = 0, n_srs = db_count(d, CLASS_SR);
+    for (const struct row *vm = db_first(d, CLASS_VM); vm; vm = db_next(d, vm)) {
+        const char *state = row_str(vm, FIELD_VM_power_state);
+        if (row_bool(vm, FIELD_VM_is_control_domain) || row_bool(vm, FIELD_VM_is_default_template))
+            continue;
+        if (str_eq(state, "Suspended") || str_eq(state, "Running") || str_eq(state, "Paused")) {
+            call_fail_code(c,
+                           str_eq(state, "Suspended") ? ERR_JOINING_HOST_CANNOT_HAVE_RUNNING_OR_SUSPENDED_VMS
+                                                      : ERR_JOINING_HOST_CANNOT_HAVE_RUNNING_VMS,
+                           NULL);
+            return false;
+        }
+        n_vms++;
+    }
+    if (force || n_vms + n_srs == 0)
+        return true;
+    _cleanup_free_ char *why =
+        strf("the records of %zu virtual machines and %zu storage repositories of this host would be lost "
+             "(files stay): remove or forget them first, or force the join",
+             n_vms, n_srs);
+    call_fail_code(c, ERR_OPERATION_NOT_ALLOWED, why, NULL);
+    return false;
+}
+
+/* Storage of a host that leaves, with disks in it that no other host reaches; NULL: none. */
+static const struct row *lonely_storage(struct db *d, const struct row *host) {
+    for (const struct row *pbd = db_first(d, CLASS_PBD); pbd; pbd = db_next(d, pbd)) {
+        const struct row *sr = db_follow(d, pbd, FIELD_PBD_SR);
+        if (sr && uuid_eq(row_ref(pbd, FIELD_PBD_host), &host->uuid) && row_value(sr, FIELD_SR_PBDs)->set.n == 1 &&
+            row_value(sr, FIELD_SR_VDIs)->set.n)
+            return sr;
+    }
+    return NULL;
+}
+
 static void join(struct call *c, bool force) {
     const struct api_hooks *h = api_hooks(call_api(c));
     struct db *d = call_db(c);
@@ -20,6 +58,8 @@ static void join(struct call *c, bool force) {
         call_fail_code(c, ERR_JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS, NULL);
         return;
     }
+    if (!check_own_vms(c, force))
+        return;
     struct api_join_args args = {
         .address = call_arg_str(c, 0),
         .user = call_arg_str(c, 1),
@@ -48,7 +88,14 @@ void pool_eject(struct call *c) {
                        "the coordinator cannot be ejected; make another host the coordinator first: "
                        "xe pool-designate-new-master host-uuid=...",
                        NULL);
-    else if (!h->pool_eject)
+    else if (!class_check_no_guests(c, host))
+        return;
+    else if (lonely_storage(call_db(c), host)) {
+        _cleanup_free_ char *why =
+            strf("disks in '%s' are on this host alone: copy or delete them, or forget the storage (xe sr-forget)",
+                 row_str(lonely_storage(call_db(c), host), FIELD_SR_name_label));
+        call_fail_code(c, ERR_OPERATION_NOT_ALLOWED, why, NULL);
+    } else if (!h->pool_eject)
         api_fail_unavailable(c, call_def(c)->name);
     else
         h->pool_eject(h->userdata, &host->uuid, class_op_done, call_keep(c));

@@ -66,11 +66,11 @@ static void free_changes(void *data) {
 }
 
 struct net_changes *net_changes_of(struct api *a) {
-    struct net_changes *all = api_class_data(a);
+    struct net_changes *all = api_class_data(a, API_DATA_NETWORK);
     if (!all) {
         all = xnew0(struct net_changes);
         all->api = a;
-        api_set_class_data(a, all, free_changes);
+        api_set_class_data(a, API_DATA_NETWORK, all, free_changes);
     }
     return all;
 }

@@ -10,6 +10,7 @@
 #include "daemon/probing.h"
 #include "daemon/watch.h"
 #include "pool/pool.h"
+#include "vm/vm_agent.h"
 #include "wire/http_server.h"
 
 struct daemon {
@@ -25,6 +26,7 @@ struct daemon {
     struct netglue *netglue;
     struct watch *watch;
     struct network_calls network_calls;
+    struct vm_agent *vms;
     struct rehearsal *rehearsal; /* of the next boot, under way; NULL */
     struct api *api;
     struct api_hooks hooks;

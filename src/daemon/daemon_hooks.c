@@ -426,6 +426,7 @@ void daemon_hooks_init(struct daemon *d) {
                                   .pool_emergency = hook_emergency_op,
                                   .host_op = hook_host_op,
                                   .host_query = hook_query,
+                                  .host_ask = hook_network_ask,
                                   .network_ask = hook_network_ask,
                                   .network_paths = hook_network_paths,
                                   .network_verdict = hook_network_verdict,
@@ -437,6 +438,7 @@ void daemon_hooks_init(struct daemon *d) {
 void daemon_hooks_serve(struct daemon *d) {
     pool_channel_serve(pool_get_channel(d->pool), "host_op", serve_host_op, d);
     pool_channel_serve(pool_get_channel(d->pool), "host_query", serve_query, d);
+    vm_agent_serve(d->vms, pool_get_channel(d->pool));
     network_calls_serve(&d->network_calls, pool_get_channel(d->pool));
     rehearsal_serve(d);
 }

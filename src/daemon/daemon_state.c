@@ -6,6 +6,7 @@
 
 #include "base/fs.h"
 #include "base/str.h"
+#include "classes/class_vm.h"
 #include "daemon/control_domain.h"
 #include "daemon/daemon.h"
 #include "daemon/hostinfo.h"
@@ -173,6 +174,7 @@ static void on_metrics(struct loop_source *s, void *userdata) {
     loop_timer_set(d->metrics_timer, METRICS_MS);
     measure(d);
     look_at_sizes(d);
+    class_vm_make_defaults(d->api);
 }
 
 void daemon_state_init(struct daemon *d) {

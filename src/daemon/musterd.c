@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "base/str.h"
 #include "classes/net_change.h"
+#include "classes/vm_ops.h"
 #include "daemon/daemon.h"
 #include "daemon/network_history.h"
 #include "daemon/rehearsal.h"
@@ -74,6 +75,13 @@ static bool open_switch(struct daemon *d, struct error **errp) {
     return d->ovs != NULL;
 }
 
+static const char *datapath(void *userdata) {
+    struct daemon *d = userdata;
+    struct net_agent_state s;
+    net_agent_state(netglue_agent(d->netglue), &s);
+    return net_datapath_text(s.good ? s.good->datapath : NET_DATAPATH_SYSTEM);
+}
+
 static bool make_parts(struct daemon *d, struct error **errp) {
     struct pool_config pool = {.loop = d->loop,
                                .db = d->db,
@@ -129,6 +137,14 @@ static bool make_parts(struct daemon *d, struct error **errp) {
     d->watch = watch_new(&watch, errp);
     if (!d->watch)
         return false;
+    struct vm_agent_config vms = {.loop = d->loop,
+                                  .db = d->db,
+                                  .self = d->self,
+                                  .state_dir = d->options.state_dir,
+                                  .run_dir = d->options.run_dir,
+                                  .datapath = datapath,
+                                  .userdata = d};
+    d->vms = vm_agent_new(&vms);
     daemon_hooks_init(d);
     struct api_config api = {.loop = d->loop,
                              .db = d->db,
@@ -138,6 +154,7 @@ static bool make_parts(struct daemon *d, struct error **errp) {
                              .handlers = model_handlers};
     d->api = api_new(&api);
     net_change_watch(d->api);
+    vm_ops_watch(d->api);
     d->alerts = alerts_new(d->loop, d->db, d->api, is_coordinator, d);
     if (!daemon_serve_local(d, errp))
         return false;
@@ -154,6 +171,7 @@ static void free_parts(struct daemon *d) {
     alerts_free(d->alerts);
     http_server_free(d->http);
     http_client_free(d->client);
+    vm_agent_free(d->vms);
     worker_free(d->worker); /* running jobs end; what they bring is dropped below */
     probing_aheads_free(d->network_calls.aheads);
     network_history_free(d->network_calls.history);
