@@ -4,7 +4,8 @@
 #include <string.h>
 
 static const struct command_group *const groups[] = {&commands_pool,   &commands_host, &commands_network,
-                                                     &commands_change, &commands_path, &commands_others};
+                                                     &commands_change, &commands_path, &commands_others,
+                                                     &commands_vm,     &commands_vm_disks};
 
 const struct command *command_at(unsigned i) {
     for (unsigned g = 0; g < ARRAY_SIZE(groups); g++) {
@@ -35,8 +36,8 @@ static bool names(const char *list, const char *key) {
 }
 
 bool command_takes(const struct command *c, const char *key) {
-    return (c->flags & (COMMAND_FREE_PARAMS | COMMAND_SELECTS_HOSTS)) || names(c->required, key) ||
-           names(c->optional, key);
+    return (c->flags & (COMMAND_FREE_PARAMS | COMMAND_SELECTS_HOSTS | COMMAND_SELECTS_VMS)) ||
+           names(c->required, key) || names(c->optional, key);
 }
 
 const struct generic_verb generic_verbs[] = {

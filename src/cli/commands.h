@@ -12,6 +12,7 @@ enum command_flags {
     COMMAND_HOST_ONLY = 1,        /* works on a host without a coordinator: a session of the host itself is enough */
     COMMAND_SELECTS_HOSTS = 2,    /* host=, uuid= or any field of a host chooses; see select.h */
     COMMAND_CHANGES_NETWORKS = 8, /* takes the switches of change.h */
+    COMMAND_SELECTS_VMS = 16,     /* vm=, uuid= or any field of a VM chooses */
     COMMAND_FREE_PARAMS = 4,      /* takes names that are not known beforehand, as fields of a class */
 };
 
@@ -29,7 +30,7 @@ struct command_group {
     unsigned n;
 };
 extern const struct command_group commands_pool, commands_host, commands_network, commands_change, commands_path,
-    commands_others;
+    commands_others, commands_vm, commands_vm_disks;
 
 /* Those that are one call each, out of the datamodel; NULL at the end. */
 const struct command *command_of_model(unsigned i);

@@ -80,6 +80,8 @@ static bool help_command(struct xe *x, const char *name, struct buf *out, struct
     add_params(out, c->optional);
     if (c->flags & COMMAND_SELECTS_HOSTS)
         add_fields(out, cli_class_by_name("host"), /* only_writable= */ false);
+    if (c->flags & COMMAND_SELECTS_VMS)
+        add_fields(out, cli_class_by_name("vm"), /* only_writable= */ false);
     buf_add_char(out, '\n');
     return true;
 }

@@ -6,8 +6,23 @@
 
 #define MAX_EXTRA 4
 
-static bool is_host_key(const char *key) {
-    return str_eq(key, "host") || str_eq(key, "uuid") || str_eq(key, "host-uuid");
+/* "host", "uuid", "host-uuid". */
+static bool is_name_key(const struct cli_class *c, const char *key) {
+    size_t n = strlen(c->name);
+    return str_eq(key, "uuid") || (str_starts(key, c->name) && (!key[n] || str_eq(key + n, "-uuid")));
+}
+
+/* The hosts themselves have VM rows, which no command about VMs means. */
+static bool is_among(const struct cli_class *c, const struct value *record) {
+    const struct value *control = value_map_get(record, "is_control_domain");
+    if (control && value_as_bool(control))
+        return false;
+    for (unsigned i = 0; i < c->n_only; i++) {
+        const struct value *v = value_map_get(record, c->only[i].field);
+        if (v && value_as_bool(v) != c->only[i].value)
+            return false;
+    }
+    return true;
 }
 
 static bool matches(struct xe *x, const struct cli_class *c, const struct value *record, const struct strv *own,
@@ -17,7 +32,7 @@ static bool matches(struct xe *x, const struct cli_class *c, const struct value 
         struct arg *a = &x->args.list[i];
         if (strv_has(own, a->key))
             continue;
-        if (!is_host_key(a->key)) {
+        if (!is_name_key(c, a->key)) {
             if (!records_match(x->records, c, record, a->key, a->value, ret, errp))
                 return false;
         } else {
@@ -28,8 +43,8 @@ static bool matches(struct xe *x, const struct cli_class *c, const struct value 
     return true;
 }
 
-bool select_hosts(struct xe *x, const char *own, struct value *ret, struct error **errp) {
-    const struct cli_class *c = cli_class_by_name("host");
+bool select_objects(struct xe *x, const char *class_name, const char *own, struct value *ret, struct error **errp) {
+    const struct cli_class *c = cli_class_by_name(class_name);
     const struct value *all = records_all(x->records, c->class_id, errp);
     _cleanup_value_ struct value chosen = value_set();
     _cleanup_strv_ struct strv own_keys = {0};
@@ -38,19 +53,26 @@ bool select_hosts(struct xe *x, const char *own, struct value *ret, struct error
         bool match;
         if (!matches(x, c, &all->map.pairs[i].value, &own_keys, &match, errp))
             return false;
-        if (match)
+        if (match && is_among(c, &all->map.pairs[i].value))
             value_set_add(&chosen, value_string(all->map.pairs[i].key));
     }
     if (!all)
         return false;
+    const char *plural = str_eq(class_name, "host") ? "hosts" : str_eq(class_name, "vm") ? "VMs" : "templates";
     if (!chosen.set.n || (chosen.set.n > 1 && !args_is(&x->args, ARGS_MULTIPLE))) {
-        error_internal(errp, "Failure: %s",
-                       chosen.set.n ? "Multiple matching hosts found. --multiple required to complete the operation"
-                                    : "No matching hosts found");
+        error_internal(errp,
+                       chosen.set.n
+                           ? "Failure: Multiple matching %s found. --multiple required to complete the operation"
+                           : "Failure: No matching %s found",
+                       plural);
         return false;
     }
     *ret = value_take(&chosen);
     return true;
+}
+
+bool select_hosts(struct xe *x, const char *own, struct value *ret, struct error **errp) {
+    return select_objects(x, "host", own, ret, errp);
 }
 
 bool select_call(struct xe *x, const struct value *hosts, const char *method, const struct value *extra,
