@@ -68,6 +68,7 @@ void daemon_state_changed(void *userdata) {
     }
     if ((state->state == STATE_RECONCILING || states_is_ready(state)) && !d->described) {
         d->described = true;
+        class_vm_make_defaults(d->api);
         struct db_txn *t = db_txn_new(d->db, "what the host says of itself");
         hostinfo_write(d->db, &d->self, t);
         control_domain_write(d->db, &d->self, t);

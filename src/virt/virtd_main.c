@@ -7,6 +7,7 @@
  * the next one finds them by its state folder.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
 #include <pwd.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/fs.h"
@@ -112,6 +114,18 @@ static bool enter(const struct places *p) {
     return put_over(run, "/run/libvirt", /* is_folder= */ true);
 }
 
+/* What musterd has for its heartbeats is not for guests: neither its place in the queue nor its safety from the kernel.
+ */
+static void be_ordinary(void) {
+    static const char none[] = "0";
+    (void)!setpriority(PRIO_PROCESS, 0, 0);
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)!write(fd, none, strlen(none));
+        close(fd);
+    }
+}
+
 int main(int argc, char **argv) {
     static const struct option longs[] = {{"state-dir", required_argument, NULL, 's'},
                                           {"run-dir", required_argument, NULL, 'r'},
@@ -130,6 +144,7 @@ int main(int argc, char **argv) {
         }
     }
     umask(022);
+    be_ordinary();
     if (!write_settings(&p) || !enter(&p))
         return 1;
     static const char *const argv_daemon[] = {
