@@ -1,49 +1,107 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/str.h"
+#include "wire/json_read.h"
 #include "wire/rpc_codecs.h"
 #include "wire/value_json.h"
 
-bool jsonrpc_request_decode(const char *body, size_t size, struct rpc_request *r, struct error **errp) {
-    _cleanup_value_ struct value v = {0};
-    if (!value_json_parse(body, size, RPC_MAX_DEPTH, RPC_MAX_REQUEST_VALUES, &v, errp))
-        return false;
-    if (v.type != VALUE_MAP) {
-        error_internal(errp, "a JSON-RPC request is an object (batches are not taken)");
+/* The members of a request, for "this one stood there before". */
+enum { HAS_VERSION = 1, HAS_METHOD = 2, HAS_PARAMS = 4, HAS_ID = 8 };
+
+static bool decode_version(const struct value *v, struct rpc_request *r, struct error **errp) {
+    bool is_2 = str_eq(value_str(v), "2.0");
+    if (v->type != VALUE_VOID && !is_2 && !str_eq(value_str(v), "1.0")) {
+        error_internal(errp, "unknown JSON-RPC version");
         return false;
     }
-    const struct value *version = value_map_get(&v, "jsonrpc");
-    r->version = RPC_JSON_1;
-    if (version && version->type != VALUE_VOID) {
-        if (version->type != VALUE_STRING ||
-            (!str_eq(value_str(version), "2.0") && !str_eq(value_str(version), "1.0"))) {
-            error_internal(errp, "unknown JSON-RPC version");
-            return false;
-        }
-        r->version = str_eq(value_str(version), "2.0") ? RPC_JSON_2 : RPC_JSON_1;
-    }
-    const struct value *id = value_map_get(&v, "id");
-    if (!id || (id->type != VALUE_INT && id->type != VALUE_STRING)) {
+    r->version = is_2 ? RPC_JSON_2 : RPC_JSON_1;
+    return true;
+}
+
+static bool decode_id(const struct value *v, struct rpc_request *r, struct error **errp) {
+    struct buf id_json = BUF_INIT;
+    if (v->type != VALUE_INT && v->type != VALUE_STRING) {
         error_internal(errp, "a JSON-RPC request has an id, int or string");
         return false;
     }
-    struct buf id_json = BUF_INIT;
-    value_json_emit(&id_json, id);
+    value_json_emit(&id_json, v);
     r->id_json = buf_take(&id_json);
-    const struct value *method = value_map_get(&v, "method");
-    if (!method || method->type != VALUE_STRING) {
+    return true;
+}
+
+static bool decode_method(struct value *v, struct rpc_request *r, struct error **errp) {
+    if (v->type != VALUE_STRING) {
         error_internal(errp, "a JSON-RPC request names its method");
         return false;
     }
-    r->method = xstrdup(value_str(method));
-    struct value *params = value_map_get(&v, "params");
-    if (params && params->type != VALUE_VOID && params->type != VALUE_SET) {
+    r->method = TAKE(v->string);
+    return true;
+}
+
+static bool decode_params(struct value *v, struct rpc_request *r, struct error **errp) {
+    if (v->type != VALUE_VOID && v->type != VALUE_SET) {
         error_internal(errp, "JSON-RPC params are an array");
         return false;
     }
-    if (params && params->type == VALUE_SET) {
-        r->params = TAKE(params->set.items);
-        r->n_params = params->set.n;
-        params->set.n = 0;
+    if (v->type == VALUE_SET) {
+        r->params = TAKE(v->set.items);
+        r->n_params = v->set.n;
+        v->set.n = 0;
+    }
+    return true;
+}
+
+/* One member goes straight to its place; others than the four are read and forgotten. */
+static bool decode_member(const char *key, struct value *v, unsigned *has, struct rpc_request *r, struct error **errp) {
+    unsigned which = str_eq(key, "method")    ? HAS_METHOD
+                     : str_eq(key, "params")  ? HAS_PARAMS
+                     : str_eq(key, "id")      ? HAS_ID
+                     : str_eq(key, "jsonrpc") ? HAS_VERSION
+                                              : 0;
+    if (*has & which) {
+        error_internal(errp, "a JSON-RPC request with '%s' twice", key);
+        return false;
+    }
+    *has |= which;
+    switch (which) {
+    case HAS_METHOD:
+        return decode_method(v, r, errp);
+    case HAS_PARAMS:
+        return decode_params(v, r, errp);
+    case HAS_ID:
+        return decode_id(v, r, errp);
+    case HAS_VERSION:
+        return decode_version(v, r, errp);
+    default:
+        return true;
+    }
+}
+
+bool jsonrpc_request_decode(const char *body, size_t size, struct rpc_request *r, struct error **errp) {
+    struct json_reader reader;
+    unsigned has = 0;
+    json_reader_init(&reader, body, size, RPC_MAX_DEPTH - 1, RPC_MAX_REQUEST_VALUES);
+    r->version = RPC_JSON_1;
+    if (!json_read_char(&reader, '{')) {
+        error_internal(errp, "a JSON-RPC request is an object (batches are not taken)");
+        return false;
+    }
+    for (bool more = !json_read_char(&reader, '}'); more; more = json_read_more(&reader, '}')) {
+        _cleanup_value_ struct value v = {0};
+        _cleanup_free_ char *key = json_read_key(&reader);
+        if (!key || !json_read_value(&reader, &v)) {
+            json_reader_error(&reader, errp);
+            return false;
+        }
+        if (!decode_member(key, &v, &has, r, errp))
+            return false;
+    }
+    if (reader.complaint || !json_read_end(&reader)) {
+        json_reader_error(&reader, errp);
+        return false;
+    }
+    if (!(has & HAS_ID) || !(has & HAS_METHOD)) {
+        error_internal(errp, "a JSON-RPC request has a method and an id");
+        return false;
     }
     return true;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/value_json.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -159,55 +158,5 @@ bool json_within_limits(const char *text, size_t size, unsigned max_depth, size_
         if (n > max_values)
             return false;
     }
-    return true;
-}
-
-/* Depth is bounded by json_within_limits. */
-static struct value value_from_json(json_t *j) {
-    switch (json_typeof(j)) {
-    case JSON_STRING:
-        return value_string(json_string_value(j));
-    case JSON_INTEGER:
-        return value_int(json_integer_value(j));
-    case JSON_REAL:
-        return value_float(json_real_value(j));
-    case JSON_TRUE:
-    case JSON_FALSE:
-        return value_bool(json_is_true(j));
-    case JSON_ARRAY: {
-        struct value set = value_set();
-        size_t i;
-        json_t *item;
-        json_array_foreach(j, i, item) value_set_add(&set, value_from_json(item));
-        return set;
-    }
-    case JSON_OBJECT: {
-        struct value map = value_map();
-        const char *key;
-        json_t *item;
-        json_object_foreach(j, key, item) value_map_add(&map, key, value_from_json(item));
-        return map;
-    }
-    case JSON_NULL:
-        break;
-    }
-    return (struct value){.type = VALUE_VOID};
-}
-
-bool value_json_parse(const char *text, size_t size, unsigned max_depth, size_t max_values, struct value *ret,
-                      struct error **errp) {
-    if (!json_within_limits(text, size, max_depth, max_values)) {
-        error_internal(errp, "JSON text is nested deeper than %u levels or has more than %zu values", max_depth,
-                       max_values);
-        return false;
-    }
-    json_error_t e;
-    json_t *j = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
-    if (!j) {
-        error_internal(errp, "bad JSON at byte %d: %s", e.position, e.text);
-        return false;
-    }
-    *ret = value_from_json(j);
-    json_decref(j);
     return true;
 }

@@ -2,8 +2,8 @@
 /*
  * Values as JSON text. Emission is our own, straight into a buffer: strings, references ("OpaqueRef:..."), enums and
  * times as JSON strings, ints as plain digits, floats with %.16g (17 digits where 16 would lose something; NaN and
- * Infinity bare, as XenServer does), void as "". Bytes that are no UTF-8 become U+FFFD. Parsing is jansson's, inside
- * limits. Any thread.
+ * Infinity bare, as XenServer does), void as "". Bytes that are no UTF-8 become U+FFFD. Parsing is json_read.c.
+ * Any thread.
  */
 #pragma once
 

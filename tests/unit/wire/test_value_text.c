@@ -98,12 +98,107 @@ static void test_task_result(void **state) {
     free(text);
 }
 
+static void test_json_reading(void **state) {
+    static const char *const good[][2] = {
+        {" [ 1 , -0 , 0.5 , 1e2 , -1.5E-1 ] ", "[1,0,0.5,100.0,-0.15]"},
+        {"{\"a\":{},\"b\":[],\"\":null}", "{\"a\":{},\"b\":[],\"\":\"\"}"},
+        {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00fc\\u20AC\\ud83d\\udc18\"",
+         "\"\\\"\\\\/\\b\\f\\n\\r\\tA\xc3\xbc\xe2\x82\xac\xf0\x9f\x90\x98\""},
+        {"true", "true"},
+        {"-9223372036854775808", "-9223372036854775808"},
+        {"\xc3\xbc", NULL},
+        {"\"\xc3\xbc\xef\xbf\xbf\"", "\"\xc3\xbc\xef\xbf\xbf\""},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        struct value v;
+        struct error *e = NULL;
+        bool ok = value_json_parse(good[i][0], strlen(good[i][0]), 9, 99, &v, &e);
+        assert_int_equal(ok, good[i][1] != NULL);
+        if (ok)
+            assert_string_equal(json_of(v), good[i][1]); /* takes v */
+        error_free(e);
+    }
+    static const char *const bad[] = {"",
+                                      " ",
+                                      "[",
+                                      "]",
+                                      "{",
+                                      "[1",
+                                      "[1,",
+                                      "[1,]",
+                                      "[,1]",
+                                      "[1 2]",
+                                      "{\"a\"}",
+                                      "{\"a\":}",
+                                      "{\"a\":1,}",
+                                      "{a:1}",
+                                      "{1:1}",
+                                      "tru",
+                                      "truex",
+                                      "nul",
+                                      "True",
+                                      "'a'",
+                                      "\"a",
+                                      "\"\\",
+                                      "\"\\\"",
+                                      "\"\\x\"",
+                                      "\"\\u12\"",
+                                      "\"\\u0000\"",
+                                      "\"\\ud800\"",
+                                      "\"\\udc00\"",
+                                      "\"\\ud800\\u0041\"",
+                                      "\"\n\"",
+                                      "\"\xff\"",
+                                      "\"\xc3\"",
+                                      "\"\xed\xa0\x80\"",
+                                      "01",
+                                      "-",
+                                      "-a",
+                                      "1.",
+                                      ".5",
+                                      "1e",
+                                      "1e+",
+                                      "+1",
+                                      "0x1",
+                                      "NaN",
+                                      "Infinity",
+                                      "1e999",
+                                      "9223372036854775808",
+                                      "{\"a\":1,\"b\":2,\"a\":3}",
+                                      "1 2",
+                                      "[1]]",
+                                      "\xef\xbb\xbf 1"};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        struct value v;
+        struct error *e = NULL;
+        if (value_json_parse(bad[i], strlen(bad[i]), 9, 99, &v, &e))
+            fail_msg("this was taken: %s", bad[i]);
+        assert_non_null(e);
+        error_free(e);
+    }
+}
+
+/* Twice the same key among many is found as among few. */
+static void test_json_many_keys(void **state) {
+    for (unsigned twice = 0; twice < 2; twice++) {
+        _cleanup_buf_ struct buf text = BUF_INIT;
+        struct value v = {0};
+        struct error *e = NULL;
+        buf_add_char(&text, '{');
+        for (unsigned i = 0; i < 1000; i++)
+            buf_addf(&text, "\"k%u\":%u,", (i * 7) % 1000, i);
+        buf_addf(&text, "\"k%s\":1}", twice ? "500" : "new");
+        assert_int_equal(value_json_parse(text.data, text.size, 2, 2000, &v, &e), !twice);
+        value_done(&v);
+        error_free(e);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json_scalars),
-        cmocka_unit_test(test_bad_utf8_is_replaced),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_task_result),
+        cmocka_unit_test(test_json_scalars),   cmocka_unit_test(test_json_reading),
+        cmocka_unit_test(test_json_many_keys), cmocka_unit_test(test_bad_utf8_is_replaced),
+        cmocka_unit_test(test_limits),         cmocka_unit_test(test_task_result),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
