@@ -151,9 +151,10 @@ static void put_found(struct db *d, struct db_txn *t, const struct uuid *sr, con
     if (!vdi) {
         store_insert_vdi(t, &u, sr, format);
         db_txn_set(t, CLASS_VDI, &u, FIELD_VDI_type, value_string(str_eq(format, "save") ? "suspend" : "user"));
-        if (!str_empty(parent))
-            db_txn_map_put(t, CLASS_VDI, &u, FIELD_VDI_sm_config, "base", value_string(parent));
     }
+    const char *base = vdi ? value_map_str(row_value(vdi, FIELD_VDI_sm_config), "base") : NULL;
+    if (!str_empty(parent) && !str_eq(str_or_empty(base), parent))
+        db_txn_map_put(t, CLASS_VDI, &u, FIELD_VDI_sm_config, "base", value_string(parent));
     store_put_sizes(t, &u, found);
     if (vdi && row_bool(vdi, FIELD_VDI_missing))
         db_txn_set(t, CLASS_VDI, &u, FIELD_VDI_missing, value_bool(false));
