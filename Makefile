@@ -6,7 +6,7 @@ BUILD ?= build
 NAME ?= jumbo-management
 NINJA_FLAGS ?=
 
-.PHONY: help deps build build-test demo down test stories story bench soak lint docs clean
+.PHONY: help deps build build-test demo down test stories story bench soak soak-sim lint docs clean
 
 help:
 	@printf '%s\n' \
@@ -17,6 +17,7 @@ help:
 	  'make story NAME=jumbo-management   play one story' \
 	  'make bench    measure, ours beside a peer or a floor' \
 	  'make soak     repeat the stories for hours; figures go to docs/soak.md' \
+	  'make soak-sim SECONDS=600   play seeds of the simulation that were not played before' \
 	  'make lint     format, static analysis, include arrows, file sizes, banned functions' \
 	  'make clean    remove the build folders'
 
@@ -53,6 +54,9 @@ bench: build
 
 soak: build
 	@tools/soak $(BUILD)
+
+soak-sim: build
+	@SECONDS_TO_PLAY=$(or $(SECONDS),600) tools/soak-sim $(BUILD)
 
 lint: deps
 	@tools/lint

@@ -315,6 +315,8 @@ static void check_sizes(const struct server *leader, const struct sim_host *c, u
         n_limited += sim->hosts[i].limited_since_ms != 0;
         n_quiet += is_quiet(&sim->hosts[i], SIZE_MS, now);
     }
+    if (n_limited)
+        checks.limited_ms = now;
     for (unsigned i = 0; i < sim->n_hosts; i++) {
         const struct sim_host *h = &sim->hosts[i];
         if (h == c || !is_quiet(h, SIZE_MS, now) || !is_quiet(c, SIZE_MS, now) || is_bad(&sim->path[c->i][i]) ||
@@ -324,8 +326,6 @@ static void check_sizes(const struct server *leader, const struct sim_host *c, u
             !has_alert(leader, h))
             violate("the switch port of %s passes 1500 bytes only since %u s and no alert says so", h->name,
                     (unsigned)((now - h->limited_since_ms) / 1000));
-        if (n_limited)
-            checks.limited_ms = now;
         if (now - checks.limited_ms > SIZE_MS && n_quiet == sim->n_hosts && accuses_itself(h))
             violate("%s accuses its switch port, which passes everything", h->name);
     }
