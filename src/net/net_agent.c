@@ -9,6 +9,7 @@
 #define CHECKPOINT_MS 60000
 #define SETTLE_MS 200
 #define RETRY_MS 5000      /* between two tries of the way back, or of a look that failed */
+#define BUSY_MS 1000       /* while muster-netboot is at work */
 #define HEAL_MAX_MS 60000  /* longest pause between two repairs of the same thing */
 #define HEAL_CALM_MS 30000 /* a repair that held this long was a good one */
 
@@ -132,6 +133,9 @@ void net_agent_fill_job(struct net_agent *a, struct net_job *j) {
     j->garp_max = a->garp_max;
     j->n_refused = a->n_refused;
     memcpy(j->refused, a->refused, sizeof j->refused);
+    j->in_change = a->checkpoint.sm.state != NET_CHECKPOINT_IDLE;
+    j->generation = a->good ? a->good->generation : 0;
+    j->mark = a->mark;
     net_agent_lifts_of(a, j);
 }
 
@@ -243,7 +247,7 @@ static void looked_at_target(struct net_agent *a, struct net_job *j) {
 
 static void looked_at_good(struct net_agent *a, struct net_job *j) {
     if (j->error) { /* the switch is not there, say: nothing to heal with */
-        look_in(a, RETRY_MS);
+        look_in(a, j->is_busy ? BUSY_MS : RETRY_MS);
         publish(a);
     } else if (j->result.n_steps)
         heal(a);
@@ -276,10 +280,55 @@ static void repaired(struct net_agent *a, struct net_job *j) {
     publish(a);
 }
 
+/*
+ * Somebody has repaired this host's network without the agent, or has begun to and did not end it. What was under way
+ * here is over: it was about another network.
+ */
+static void adopt(struct net_agent *a, struct net_job *j) {
+    char hash[NET_HASH_TEXT_SIZE];
+    a->token = 0;
+    loop_timer_set(a->deadline, LOOP_NEVER);
+    net_checkpoint_done(&a->checkpoint);
+    net_checkpoint_init(&a->checkpoint, now(a));
+    net_config_free(TAKE(a->target));
+    net_config_free(TAKE(a->way_back));
+    net_config_free(TAKE(a->wanted));
+    net_config_free(TAKE(a->latest));
+    net_config_free(a->good);
+    a->good = TAKE(j->found);
+    a->mark = j->mark;
+    a->good_changed = a->try_again = false;
+    a->refusal = (struct net_refusal){0};
+    a->n_refused = 0;
+    if (j->kind == NET_JOB_LIFT) {
+        error_internal(&j->error, "the host's network was repaired meanwhile");
+        net_agent_lifts_applied(a, j);
+    }
+    net_config_hash(a->good, hash);
+    set_outcome(a, NET_OUTCOME_APPLIED, hash, "");
+    look_in(a, 0);
+}
+
+static void resume(struct net_agent *a, const char *why);
+
 static void on_job_done(void *data) {
     struct net_job *j = data;
     struct net_agent *a = j->agent;
     a->job = NULL;
+    if (j->found || j->is_orphan) {
+        if (j->found)
+            adopt(a, j);
+        else {
+            net_config_free(TAKE(a->target));
+            resume(a, "a repair of this network was begun and not ended, so it was taken back");
+        }
+        net_job_free(j);
+        consider(a);
+        net_agent_consider_lifts(a);
+        return;
+    }
+    if (j->kind == NET_JOB_COMMIT)
+        a->mark = j->mark;
     /* The problems of a plan that is only tried are not the host's yet. */
     if (!(j->kind == NET_JOB_LOOK && a->target) && j->kind != NET_JOB_COMMIT)
         take_result(a, j);
@@ -483,6 +532,10 @@ static void consider(struct net_agent *a) {
     if (a->good)
         net_config_hash(a->good, good_hash);
     if (str_eq(hash, good_hash)) {
+        if (!str_eq(str_or_empty(c->repair), str_or_empty(a->good->repair))) { /* the pool knows of it now, or ended it */
+            net_config_set_repair(a->good, c->repair);
+            a->good_changed = true;
+        }
         net_config_free(c);
         if (a->outcome != NET_OUTCOME_APPLIED || !str_eq(a->hash, hash))
             set_outcome(a, NET_OUTCOME_APPLIED, hash, "");
@@ -546,13 +599,13 @@ void net_agent_look(struct net_agent *a) {
 /* ---- begin and end ---- */
 
 /* A pending change on disk at start: the daemon died in the middle of it. */
-static void resume(struct net_agent *a) {
+static void resume(struct net_agent *a, const char *why) {
     struct net_pending pending = {0};
     if (!net_store_get_pending(a->net_dir, &pending))
         return;
+    net_config_free(a->way_back);
     a->way_back = pending.previous ? TAKE(pending.previous) : a->good ? net_config_copy(a->good) : NULL;
     (void)str_copy(a->refusal.hash, sizeof a->refusal.hash, pending.tried_hash);
-    static const char why[] = "the daemon restarted in the middle of this network change, so it was taken back";
     (void)str_copy(a->refusal.sentence, sizeof a->refusal.sentence, why);
     net_pending_done(&pending);
     set_outcome(a, NET_OUTCOME_PENDING, a->refusal.hash, why);
@@ -586,7 +639,8 @@ struct net_agent *net_agent_new(const struct net_agent_setup *setup) {
     net_store_get_refused(a->net_dir, &a->refusal);
     if (setup->watch && link_monitor_new(a->loop, on_kernel_event, a, &a->monitor) < 0)
         a->monitor = NULL; /* without it hand-made changes are found at the next look only */
-    resume(a);
+    a->mark = net_store_mark(a->net_dir);
+    resume(a, "the daemon restarted in the middle of this network change, so it was taken back");
     if (!net_agent_is_busy(a))
         look_in(a, 0);
     return a;

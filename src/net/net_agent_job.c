@@ -3,6 +3,9 @@
 
 #include "base/str.h"
 
+#include <errno.h>
+#include <string.h>
+
 struct net_job *net_job_new(enum net_job_kind kind, void *agent, struct net_config *target) {
     struct net_job *j = xnew0(struct net_job);
     *j = (struct net_job){.kind = kind, .agent = agent, .target = target};
@@ -14,6 +17,7 @@ void net_job_free(struct net_job *j) {
         return;
     net_config_free(j->target);
     net_config_free(j->previous);
+    net_config_free(j->found);
     error_free(j->error);
     net_converged_done(&j->result);
     free(j);
@@ -83,6 +87,7 @@ static void commit(struct net_job *j) {
     /* Good first: a crash in between leaves a pending change whose way back is the old network, which is safe. */
     if (net_store_commit(j->net_dir, j->target, &j->error) && net_store_clear_pending(j->net_dir, &j->error))
         (void)!net_store_clear_refused(j->net_dir, &j->error);
+    j->mark = net_store_mark(j->net_dir);
 }
 
 static void go_back(struct net_job *j) {
@@ -152,8 +157,50 @@ static void lift(struct net_job *j) {
     (void)!converge(j);
 }
 
+/* Another last known good than the agent's: a repair was made without it. A damaged file is none. */
+static bool find_another(struct net_job *j) {
+    struct net_store_mark mark = net_store_mark(j->net_dir);
+    if (!mark.inode || !memcmp(&mark, &j->mark, sizeof(mark)))
+        return false;
+    enum net_store_source source;
+    struct net_problems problems = {0};
+    struct error *ignored = NULL;
+    struct net_config *c = net_store_load(j->net_dir, &source, &problems, &ignored);
+    net_problems_done(&problems);
+    error_free(ignored);
+    if (!c || source != NET_STORE_GOOD || c->generation == j->generation) {
+        net_config_free(c);
+        return false;
+    }
+    j->found = c;
+    j->mark = mark;
+    return true;
+}
+
+static bool find_orphan(struct net_job *j) {
+    struct net_pending pending = {0};
+    if (j->kind != NET_JOB_LOOK || j->in_change || !net_store_get_pending(j->net_dir, &pending))
+        return false;
+    net_pending_done(&pending);
+    j->is_orphan = true;
+    return true;
+}
+
+static void run(struct net_job *j);
+
 void net_job_run(void *data) {
     struct net_job *j = data;
+    _cleanup_close_ int lock = net_store_lock(j->net_dir, /* wait_ms= */ 0);
+    if (lock == -EBUSY) { /* any other trouble, as a full disk, must not stop what keeps the network up */
+        j->is_busy = true;
+        error_internal(&j->error, "muster-netboot is at work on this host's network");
+        return;
+    }
+    if (!find_another(j) && !find_orphan(j))
+        run(j);
+}
+
+static void run(struct net_job *j) {
     switch (j->kind) {
     case NET_JOB_LOOK:
         look(j);

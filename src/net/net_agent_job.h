@@ -39,10 +39,17 @@ struct net_job {
     struct net_refused refused[NET_MAX_NICS];
     unsigned n_lifts;
     struct net_lift lifts[NET_JOB_MAX_LIFTS];
+    bool in_change;      /* a way back on disk is the agent's own */
+    uint64_t generation; /* of the last known good that the agent knows */
+    /* in and out */
+    struct net_store_mark mark; /* of the last known good as the agent knows it */
     /* in and out: LIFT adds those that it raised, and puts back those that are lifted no longer */
     unsigned n_outsiders;
     struct net_outsider outsiders[NET_MAX_NICS];
-    /* out */
+    /* out; with `found` or `is_orphan` nothing else was done */
+    struct net_config *found;    /* owned: muster-netboot has made another network the last known good */
+    bool is_orphan;              /* a change lies on the disk whose maker is gone */
+    bool is_busy;                /* muster-netboot is at work on this host's network */
     struct error *error;         /* owned; NULL: it succeeded */
     struct net_converged result; /* LOOK fills it as if nothing had to be done, with the plan's n_steps */
 };

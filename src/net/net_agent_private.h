@@ -47,6 +47,7 @@ struct net_agent {
     struct net_config *target; /* being tried; NULL none */
     struct net_config *way_back;
     struct net_refusal refusal; /* what was taken back last */
+    struct net_store_mark mark; /* of `good` on disk */
     bool good_changed;          /* its host's own members are not on disk yet */
 
     struct net_checkpoint checkpoint;

@@ -19,6 +19,7 @@ void net_config_free(struct net_config *c) {
     free(c->bridges);
     free(c->host_name);
     free(c->provenance);
+    free(c->repair);
     free(c);
 }
 
@@ -37,6 +38,7 @@ struct net_config *net_config_copy(const struct net_config *c) {
     }
     n->host_name = c->host_name ? xstrdup(c->host_name) : NULL;
     n->provenance = c->provenance ? xstrdup(c->provenance) : NULL;
+    n->repair = c->repair ? xstrdup(c->repair) : NULL;
     return n;
 }
 
@@ -83,6 +85,12 @@ void net_config_set_provenance(struct net_config *c, const char *text) {
 void net_config_set_host_name(struct net_config *c, const char *text) {
     free(c->host_name);
     c->host_name = xstrdup(text);
+}
+
+void net_config_set_repair(struct net_config *c, const char *text) {
+    char *copy = text ? xstrdup(text) : NULL; /* may be the present one */
+    free(c->repair);
+    c->repair = copy;
 }
 
 const struct net_nic *net_config_nic(const struct net_config *c, const char *name) {

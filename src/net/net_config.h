@@ -96,6 +96,7 @@ struct net_config {
     char *host_name;     /* owned, may be NULL: for sentences */
     uint64_t generation; /* counts up with each commit on this host */
     char *provenance;    /* owned, may be NULL: who wanted this and when, one line */
+    char *repair;        /* owned, may be NULL: that this is otherwise than the pool wants it (net_repair.h) */
 };
 
 struct net_config *net_config_new(void); /* control size 1500, datapath system */
@@ -112,6 +113,7 @@ struct net_bridge *net_config_add_bridge(struct net_config *c, const char *name,
 void net_bridge_add_leg(struct net_bridge *b, const char *nic);
 void net_config_set_provenance(struct net_config *c, const char *text);
 void net_config_set_host_name(struct net_config *c, const char *text);
+void net_config_set_repair(struct net_config *c, const char *text); /* NULL: none */
 
 /* Readers; NULL when absent. */
 const struct net_nic *net_config_nic(const struct net_config *c, const char *name);

@@ -8,6 +8,7 @@
 
 #define FORMAT_NAME "muster-network"
 #define MAX_TEXT 1024 /* of provenance and host name */
+#define MAX_REPAIR (256 * 1024)
 
 /* ---- writing ---- */
 
@@ -145,6 +146,8 @@ char *net_config_to_json(const struct net_config *c) {
     put(o, "host_name", text_value(c->host_name ? c->host_name : ""));
     put(o, "generation", json_integer((json_int_t)c->generation));
     put(o, "provenance", text_value(c->provenance ? c->provenance : ""));
+    if (c->repair) /* only then: a file without one is read by older programs, too */
+        put(o, "repair", text_value(c->repair));
     value_sha256(o, sum);
     put(o, "checksum", json_string(sum));
     char *text = json_dumps(o, JSON_INDENT(2) | JSON_SORT_KEYS);
@@ -270,6 +273,9 @@ void net_config_read(struct net_json *j, struct net_config *c) {
     text = net_json_str(j, "host_name", MAX_TEXT, "");
     if (*text)
         net_config_set_host_name(c, text);
+    text = net_json_str(j, "repair", MAX_REPAIR, "");
+    if (*text)
+        net_config_set_repair(c, text);
 }
 
 struct net_config *net_config_from_json(const char *text, size_t size, struct error **errp) {

@@ -5,13 +5,20 @@
 #include "base/str.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #define GOOD "good.json"
 #define DAMAGED "good.damaged.json"
 #define PREVIOUS "good.prev.json"
 #define PENDING "pending.json"
 #define REFUSED "refused.json"
+#define WITNESSES "witnesses"
+#define LOCK "lock"
+#define LOCK_STEP_MS 20
 #define MAX_SIDE_FILE (NET_CONFIG_MAX_SIZE * 2) /* pending.json holds a configuration as an escaped string */
 
 static char *path_of(const char *folder, const char *file) {
@@ -170,4 +177,58 @@ void net_store_get_refused(const char *folder, struct net_refusal *ret) {
 
 bool net_store_clear_refused(const char *folder, struct error **errp) {
     return remove_file(folder, REFUSED, errp);
+}
+
+/* ---- between programs ---- */
+
+int net_store_lock(const char *folder, unsigned wait_ms) {
+    _cleanup_free_ char *path = path_of(folder, LOCK);
+    int r = fs_mkdirs(folder, 0755);
+    if (r < 0)
+        return r;
+    _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -errno;
+    for (unsigned waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += LOCK_STEP_MS) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return -errno;
+        if (waited >= wait_ms)
+            return -EBUSY;
+        const struct timespec step = {.tv_nsec = LOCK_STEP_MS * 1000000L};
+        (void)nanosleep(&step, NULL);
+    }
+    int ret = fd;
+    fd = -1;
+    return ret;
+}
+
+struct net_store_mark net_store_mark(const char *folder) {
+    _cleanup_free_ char *path = path_of(folder, GOOD);
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return (struct net_store_mark){0};
+    return (struct net_store_mark){.inode = st.st_ino,
+                                   .changed_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec,
+                                   .size = (uint64_t)st.st_size};
+}
+
+bool net_store_set_witnesses(const char *folder, const struct net_addr *list, unsigned n, struct error **errp) {
+    _cleanup_buf_ struct buf b = BUF_INIT;
+    char text[NET_ADDR_TEXT_SIZE];
+    for (unsigned i = 0; i < n; i++)
+        buf_addf(&b, "%s\n", net_addr_text(&list[i], /* with_prefix= */ false, text));
+    return write_text(folder, WITNESSES, buf_str(&b), errp);
+}
+
+unsigned net_store_get_witnesses(const char *folder, struct net_addr ret[static NET_STORE_MAX_WITNESSES]) {
+    _cleanup_free_ char *path = path_of(folder, WITNESSES);
+    _cleanup_buf_ struct buf text = BUF_INIT;
+    _cleanup_strv_ struct strv lines = {0};
+    unsigned n = 0;
+    if (fs_read(path, NET_STORE_MAX_WITNESSES * NET_ADDR_TEXT_SIZE, &text) < 0)
+        return 0;
+    strv_split(&lines, buf_str(&text), '\n');
+    for (size_t i = 0; i < lines.n && n < NET_STORE_MAX_WITNESSES; i++)
+        n += !strchr(lines.items[i], '/') && net_addr_parse(lines.items[i], &ret[n]);
+    return n;
 }

@@ -6,6 +6,8 @@
  *   good.damaged.json  a good.json that could not be read, kept when a proven configuration took its place
  *   pending.json     a change in progress: what to return to, what was tried, until when. Present at boot: the power
  *                    went in the middle of it, and the host returns
+ *   witnesses        addresses of the pool's other hosts, for the proof of a repair
+ *   lock             held by whoever changes the network
  *   refused.json     the change that was taken back last, so that it is not tried again and again
  * Every file is replaced atomically and durably. Small local files; any thread, one at a time per folder.
  */
@@ -33,6 +35,27 @@ struct net_config *net_store_load(const char *folder, enum net_store_source *ret
  * files are whole and still there.
  */
 bool net_store_commit(const char *folder, struct net_config *proven, struct error **errp) _warn_unused_;
+
+/*
+ * Who changes the host's network holds this: muster-netboot for as long as it works (a repair and its proof), the
+ * daemon for a job. A descriptor to close, or negative errno (-EBUSY when another still has it after `wait_ms`).
+ */
+int net_store_lock(const char *folder, unsigned wait_ms) _warn_unused_;
+
+/* Of the file good.json: another one when it was replaced. */
+struct net_store_mark {
+    uint64_t inode, changed_ns, size;
+};
+struct net_store_mark net_store_mark(const char *folder);
+
+/*
+ * Addresses that should answer when the way to the pool is there: its other hosts, one a line, written by the daemon
+ * for muster-netboot. At most NET_STORE_MAX_WITNESSES are read.
+ */
+#define NET_STORE_MAX_WITNESSES 64
+bool net_store_set_witnesses(const char *folder, const struct net_addr *list, unsigned n,
+                             struct error **errp) _warn_unused_;
+unsigned net_store_get_witnesses(const char *folder, struct net_addr ret[static NET_STORE_MAX_WITNESSES]);
 
 struct net_pending {
     struct net_config *previous; /* owned: what to return to */
