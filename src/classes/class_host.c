@@ -6,6 +6,7 @@
 #include "classes/net_change.h"
 #include "classes/net_rows.h"
 #include "gen_handlers.h"
+#include "net/net_wanted.h"
 
 /* ---- maintenance and power ---- */
 
@@ -330,5 +331,8 @@ void host_reset_networking(struct call *c) {
         return;
     struct db_txn *t = db_txn_new(call_db(c), "host.reset_networking");
     delete_networking(t, call_db(c), &h->uuid);
+    /* A repair was of what goes now. */
+    if (value_map_str(row_value(h, FIELD_host_other_config), NET_REPAIR_ROW_KEY))
+        db_txn_map_remove(t, CLASS_host, &h->uuid, FIELD_host_other_config, NET_REPAIR_ROW_KEY);
     call_commit(c, t, NULL, NULL);
 }

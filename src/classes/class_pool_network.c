@@ -29,6 +29,9 @@ static bool changes_networks(const char *name) {
                                         "PIF.introduce",
                                         "PIF.forget",
                                         "host.management_reconfigure",
+                                        "host.network_repair",
+                                        "host.network_repair_keep",
+                                        "host.network_repair_withdraw",
                                         "pool.management_reconfigure",
                                         "pool.network_config_apply",
                                         "pool.network_change_undo"};

@@ -72,6 +72,16 @@ void net_section_set(struct net_section *s, const char *name, const char *value)
     s->keys[s->n_keys++] = (struct net_key){.name = def->name, .value = xstrdup(value)};
 }
 
+void net_section_replace(struct net_section *s, const char *name, const char *value) {
+    for (unsigned i = 0; i < s->n_keys; i++)
+        if (str_eq(s->keys[i].name, name)) {
+            free(s->keys[i].value);
+            s->keys[i] = s->keys[--s->n_keys];
+            break;
+        }
+    net_section_set(s, name, value);
+}
+
 const char *net_section_get(const struct net_section *s, const char *name) {
     const struct net_key *k = find_key(s, name);
     const struct net_key_def *def = net_key_def(s->kind, name);

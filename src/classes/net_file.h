@@ -56,8 +56,10 @@ char *net_file_text(const struct net_file *f, const char *comment);
 /* A section more; the pointer is good until the next. Words are copied. */
 struct net_section *net_file_add(struct net_file *f, enum net_section_kind kind, const char *word1, const char *word2,
                                  const char *word3);
-/* Sets a key that this kind has; a value at its default is left out. */
+/* Sets a key that this kind has and that is not set yet; a value at its default is left out. */
 void net_section_set(struct net_section *s, const char *name, const char *value);
+/* The same, in place of what it had. */
+void net_section_replace(struct net_section *s, const char *name, const char *value);
 /* The value, or the default: never NULL for a key that this kind has. */
 const char *net_section_get(const struct net_section *s, const char *name);
 int net_section_line(const struct net_section *s, const char *name); /* of the key, or of the section */

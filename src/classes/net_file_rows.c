@@ -9,8 +9,7 @@
 
 /* ---- from rows ---- */
 
-/* A host by its name, or by its uuid where the name is not its alone. */
-static char *host_word(struct db *d, const struct row *host) {
+char *net_file_host_word(struct db *d, const struct row *host) {
     const char *name = row_str(host, FIELD_host_name_label);
     unsigned n = 0;
     char uuid[UUID_TEXT_SIZE];
@@ -145,7 +144,7 @@ struct net_file net_file_of_rows(struct db *d) {
         net_section_set(s, "mtu", mtu);
     }
     for (const struct row *h = db_first(d, CLASS_host); h; h = db_next(d, h)) {
-        _cleanup_free_ char *host = host_word(d, h);
+        _cleanup_free_ char *host = net_file_host_word(d, h);
         for (const struct row *p = db_first(d, CLASS_PIF); p; p = db_next(d, p))
             if (uuid_eq(row_ref(p, FIELD_PIF_host), &h->uuid))
                 add_pif(d, &f, host, p);

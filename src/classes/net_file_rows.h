@@ -5,6 +5,8 @@
 #include "classes/net_file.h"
 #include "classes/net_ops.h"
 
+/* A host as files call it: by its name, or by its uuid where the name is not its alone. The caller owns it. */
+char *net_file_host_word(struct db *d, const struct row *host);
 /* All of the pool; free with net_file_done. */
 struct net_file net_file_of_rows(struct db *d);
 /*

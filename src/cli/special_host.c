@@ -65,6 +65,49 @@ static bool host_reboot_check(struct xe *x, struct error **errp) {
     return is_clear;
 }
 
+/* ---- repairs of a host's network ---- */
+
+/* The network that the host had proven before, as a repair. */
+static bool add_before(struct xe *x, const struct value *host, struct value *what, struct error **errp) {
+    _cleanup_value_ struct value text = {.type = VALUE_VOID};
+    struct value param = *host; /* borrowed */
+    if (!xe_call(x, "host.get_network_before", &param, 1, &text, errp))
+        return false;
+    value_map_put(what, "whole", value_string(value_str(&text)));
+    return true;
+}
+
+static bool host_network_repair(struct xe *x, struct error **errp) {
+    static const char *const keys[][2] = {
+        {"set-mtu", "set_mtu"}, {"drop-leg", "drop_leg"}, {"management-on", "management_on"}};
+    const char *last = args_get(&x->args, "last-proven");
+    _cleanup_value_ struct value hosts = {.type = VALUE_VOID}, what = value_map();
+    for (unsigned i = 0; i < ARRAY_SIZE(keys); i++)
+        if (args_get(&x->args, keys[i][0]))
+            value_map_put(&what, keys[i][1], value_string(args_get(&x->args, keys[i][0])));
+    if (last && (!str_eq(last, "true") || what.map.n)) {
+        error_set(errp, "INVALID_VALUE", "last-proven",
+                  what.map.n ? "it takes all of the network back and goes with no other repair" : last, NULL);
+        return false;
+    }
+    if (!last && !what.map.n) {
+        error_set(errp, "INVALID_VALUE", "set-mtu",
+                  "it is not said what to repair: set-mtu=, drop-leg=, management-on= or last-proven=true", NULL);
+        return false;
+    }
+    return select_hosts(x, "set-mtu,drop-leg,management-on,last-proven", &hosts, errp) &&
+           (!last || add_before(x, &hosts.set.items[0], &what, errp)) &&
+           select_call(x, &hosts, "host.network_repair", &what, 1, errp);
+}
+
+static bool host_network_repair_keep(struct xe *x, struct error **errp) {
+    return on_hosts(x, "host.network_repair_keep", errp);
+}
+
+static bool host_network_repair_withdraw(struct xe *x, struct error **errp) {
+    return on_hosts(x, "host.network_repair_withdraw", errp);
+}
+
 static bool host_enable(struct xe *x, struct error **errp) {
     return on_hosts(x, "host.enable", errp);
 }
@@ -181,6 +224,13 @@ static const struct command list[] = {
      COMMAND_HOST_ONLY},
     {"host-management-reconfigure", "pif-uuid", "", "move management to a PIF", host_management,
      COMMAND_CHANGES_NETWORKS},
+    {"host-network-repair", "", "set-mtu,drop-leg,management-on,last-proven," HOST_SELECTORS,
+     "change one thing of its network, against what the pool wants; kept until -keep or -withdraw", host_network_repair,
+     COMMAND_SELECTS_HOSTS | COMMAND_CHANGES_NETWORKS},
+    {"host-network-repair-keep", "", HOST_SELECTORS, "make its repairs the pool's own", host_network_repair_keep,
+     COMMAND_SELECTS_HOSTS | COMMAND_CHANGES_NETWORKS},
+    {"host-network-repair-withdraw", "", HOST_SELECTORS, "take its repairs back, to what the pool wants",
+     host_network_repair_withdraw, COMMAND_SELECTS_HOSTS | COMMAND_CHANGES_NETWORKS},
     {"host-reboot", "", "force," HOST_SELECTORS, "reboot a disabled host, unless it would not come back", host_reboot,
      COMMAND_SELECTS_HOSTS},
     {"host-reboot-check", "", "repair," HOST_SELECTORS,

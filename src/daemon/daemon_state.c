@@ -146,6 +146,22 @@ static void read_netboot(struct daemon *d) {
     faults_state(d->faults, FAULTS_NETBOOT, list);
 }
 
+static void on_master(const struct error *error, void *userdata) {}
+
+/* An emergency network reset named the address at which the coordinator is now. */
+static void take_master(struct daemon *d, const char *folder) {
+    _cleanup_free_ char *path = strf("%s/master", folder);
+    _cleanup_buf_ struct buf text = BUF_INIT;
+    struct net_addr a;
+    if (fs_read(path, NET_ADDR_TEXT_SIZE, &text) < 0)
+        return;
+    if (net_addr_parse(buf_str(&text), &a) && !pool_is_coordinator(d->pool)) {
+        log_notice("the coordinator is looked for at %s, as the network reset says", buf_str(&text));
+        pool_emergency(d->pool, buf_str(&text), on_master, d);
+    }
+    (void)fs_unlink(path);
+}
+
 /* The address of the management port is there as soon as the network start has put it there, or a server has given one.
  */
 static void on_wait_network(struct loop_source *s, void *userdata) {
@@ -168,6 +184,7 @@ static void on_wait_network(struct loop_source *s, void *userdata) {
     }
     pool_start(d->pool, &facts);
     daemon_hooks_serve(d);
+    take_master(d, folder);
 }
 
 static void on_metrics(struct loop_source *s, void *userdata) {

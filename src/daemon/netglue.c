@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "daemon/hostinfo.h"
+#include "daemon/local_repair.h"
 #include "link/link_ping.h"
 #include "net/net_wanted.h"
 
@@ -34,6 +35,8 @@ struct netglue {
     struct net_agent *agent;
     struct loop_source *want_timer, *write_timer;
     struct db_watch *watch;
+    struct local_repair *repair;
+    uint64_t generation; /* of the last known good that was seen last */
     bool writing;
     bool want_soon;
     bool preparing;                    /* the pool is being asked about a new address of this host */
@@ -167,8 +170,13 @@ static void on_want(struct loop_source *s, void *userdata) {
     _cleanup_error_ struct error *e = NULL;
     const struct row *host = db_get(g->config.db, CLASS_host, &g->config.self);
     g->want_soon = false;
+    struct net_agent_state state;
+    net_agent_state(g->agent, &state);
+    local_repair_hosts_changed(g->repair);
     if (!host || !row_value(host, FIELD_host_PIFs)->set.n)
         return; /* not in a pool yet: the host keeps what it booted with */
+    if (!local_repair_is_settled(g->repair, &state))
+        return; /* the pool's rows do not know of it yet; then they are looked at again */
     _cleanup_net_config_ struct net_config *wanted = net_wanted(g->config.db, &g->config.self, &e);
     if (!wanted)
         return;
@@ -315,7 +323,8 @@ static void note_healed(struct netglue *g, const char *key, char *line /* taken 
     g->healed[g->n_healed++].until_ms = until;
 }
 
-static void state_faults(struct netglue *g, const struct net_problems *problems) {
+static void state_faults(struct netglue *g, const struct net_agent_state *s) {
+    const struct net_problems *problems = s->problems;
     struct value list = value_map();
     uint64_t now = loop_now_ms(g->config.loop), next = LOOP_NEVER;
     for (size_t i = 0; problems && i < problems->n; i++) {
@@ -340,6 +349,7 @@ static void state_faults(struct netglue *g, const struct net_problems *problems)
             value_map_add(&list, g->healed[i].key,
                           value_stringf("%s (found and mended by this host itself)", g->healed[i].line));
     }
+    local_repair_add_fault(g->repair, s, &list);
     loop_timer_set(g->healed_timer, next == LOOP_NEVER ? next : next + 10);
     faults_state(g->config.faults, FAULTS_AGENT, list);
 }
@@ -348,7 +358,7 @@ static void on_healed_timer(struct loop_source *source, void *userdata) {
     struct netglue *g = userdata;
     struct net_agent_state s;
     net_agent_state(g->agent, &s);
-    state_faults(g, s.problems);
+    state_faults(g, &s);
 }
 
 static void publish(struct net_agent *a, const struct net_agent_state *s, void *userdata) {
@@ -359,9 +369,14 @@ static void publish(struct net_agent *a, const struct net_agent_state *s, void *
                     value_string(net_outcome_text(s->outcome)));
     db_volatile_set(g->config.db, self, CLASS_host, self, FIELD_host_network_text,
                     value_string(str_or_empty(s->sentence)));
-    state_faults(g, s->problems);
+    state_faults(g, s);
     hostinfo_metrics(g->config.db, self);
     loop_timer_set(g->write_timer, 0);
+    if (s->good && s->good->generation != g->generation && !net_outcome_is_open(s->outcome)) {
+        g->generation =
+            s->good->generation; /* also one that was made without the agent: see what the pool says to it */
+        loop_timer_set(g->want_timer, 0);
+    }
     g->config.changed(s, g->config.userdata);
     if (g->prepared[0] && !g->preparing && !net_outcome_is_open(s->outcome) && str_eq(s->hash, g->prepared))
         end_prepared(g);
@@ -455,6 +470,11 @@ static void confirm(struct net_agent *a, uint64_t token, const char *hash, void 
 }
 
 /* ---- life ---- */
+static void look_at_rows(void *userdata) {
+    struct netglue *g = userdata;
+    loop_timer_set(g->want_timer, 0);
+}
+
 struct netglue *netglue_new(const struct netglue_config *config) {
     struct netglue *g = xnew0(struct netglue);
     g->config = *config;
@@ -462,6 +482,7 @@ struct netglue *netglue_new(const struct netglue_config *config) {
     g->want_timer = loop_add_timer(config->loop, LOOP_NEVER, on_want, g);
     g->write_timer = loop_add_timer(config->loop, LOOP_NEVER, on_write, g);
     g->healed_timer = loop_add_timer(config->loop, LOOP_NEVER, on_healed_timer, g);
+    g->repair = local_repair_new(config->loop, config->db, &config->self, g->net_dir, look_at_rows, g);
     g->owner = (struct net_agent_owner){.prove = prove, .confirm = confirm, .publish = publish, .userdata = g};
     struct net_agent_setup setup = {.loop = config->loop,
                                     .worker = config->worker,
@@ -493,10 +514,15 @@ void netglue_free(struct netglue *g) {
     if (g->proof && g->proof->ping)
         proof_free(g->proof);
     net_agent_free(g->agent);
+    local_repair_free(g->repair);
     free(g->net_dir);
     free(g);
 }
 
 struct net_agent *netglue_agent(struct netglue *g) {
     return g->agent;
+}
+
+struct local_repair *netglue_repair(struct netglue *g) {
+    return g->repair;
 }

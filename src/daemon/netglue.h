@@ -11,6 +11,7 @@
 #include "net/net_agent.h"
 
 struct netglue;
+struct local_repair;
 
 struct netglue_config {
     struct loop *loop;
@@ -38,6 +39,7 @@ struct netglue_config {
 struct netglue *netglue_new(const struct netglue_config *config);
 void netglue_free(struct netglue *g); /* after worker_free */
 struct net_agent *netglue_agent(struct netglue *g);
+struct local_repair *netglue_repair(struct netglue *g);
 /*
  * Before the rows say it: a configuration of this hash is not taken up before netglue_go, or `gate_ms` have passed (0:
  * no such gate), and these addresses (a set of texts; NULL: none) must answer before it counts as proven.

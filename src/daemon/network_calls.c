@@ -2,6 +2,7 @@
 #include "daemon/network_calls.h"
 
 #include "base/str.h"
+#include "daemon/local_repair.h"
 #include "daemon/network_history.h"
 #include "model/model.h"
 
@@ -140,6 +141,16 @@ static void serve_revert(const struct uuid *from, const struct value *args, stru
         reply, value_bool(net_agent_revert(netglue_agent(n->netglue), text_of(args, "hash"), text_of(args, "why"))));
 }
 
+static void serve_before(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
+    struct network_calls *n = userdata;
+    struct error *e = NULL;
+    char *text = local_repair_before(netglue_repair(n->netglue), &e);
+    if (text)
+        pool_reply_return(reply, value_string_take(text));
+    else
+        pool_reply_fail(reply, e);
+}
+
 static void serve_note(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
     struct network_calls *n = userdata;
     const struct value *entry = value_map_get(args, "entry");
@@ -152,9 +163,10 @@ void network_calls_serve(struct network_calls *n, struct pool_channel *channel) 
     static const struct {
         const char *name;
         pool_serve_fn *fn;
-    } calls[] = {{"net_plan", serve_plan},   {"net_lift", serve_lift},     {"net_prove", serve_prove},
-                 {"net_lower", serve_lower}, {"net_stage", serve_stage},   {"net_go", serve_go},
-                 {"net_keep", serve_keep},   {"net_revert", serve_revert}, {"net_note", serve_note}};
+    } calls[] = {{"net_plan", serve_plan},    {"net_lift", serve_lift},     {"net_prove", serve_prove},
+                 {"net_lower", serve_lower},  {"net_stage", serve_stage},   {"net_go", serve_go},
+                 {"net_keep", serve_keep},    {"net_revert", serve_revert}, {"net_note", serve_note},
+                 {"net_before", serve_before}};
     for (unsigned i = 0; i < ARRAY_SIZE(calls); i++)
         pool_channel_serve(channel, calls[i].name, calls[i].fn, n);
 }

@@ -10,6 +10,7 @@
  *   net_stage   hash, seconds, person, gate, probes   how the change is to be tried once the rows say it
  *   net_go      hash                         -> it is this host's turn
  *   net_keep    hash;  net_revert hash, why  -> the word of a person
+ *   net_before                            -> the network proven before the present one, as a repair's text
  *   net_note    entry                        -> one more in the history
  */
 #pragma once

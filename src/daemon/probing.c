@@ -64,7 +64,7 @@ static bool same_peers(const struct probe_peer *a, unsigned n_a, const struct pr
     bool same = n_a == n_b;
     for (unsigned i = 0; same && i < n_a; i++)
         same = uuid_eq(&a[i].host, &b[i].host) && str_eq(a[i].leg, b[i].leg) && uuid_eq(&a[i].group, &b[i].group) &&
-               !memcmp(a[i].mac, b[i].mac, sizeof(a[i].mac));
+               a[i].limit == b[i].limit && !memcmp(a[i].mac, b[i].mac, sizeof(a[i].mac));
     return same;
 }
 
@@ -98,10 +98,10 @@ static void on_row(struct db *d, enum db_event event, const struct row *r, void 
     case CLASS_Bond:
     case CLASS_VLAN:
     case CLASS_network:
+    case CLASS_host: /* a repair that it keeps is in its row */
         if (!loop_timer_armed(p->reconfigure))
             loop_timer_set(p->reconfigure, RECONFIGURE_MS);
         break;
-    case CLASS_host:
     case CLASS_host_metrics:
     case CLASS_PIF_metrics:
         if (!loop_timer_armed(p->publish))
@@ -275,7 +275,7 @@ static void on_survey(struct loop_source *source, void *userdata) {
         const struct row *network = db_follow(p->config.db, r, FIELD_PIF_network);
         /* VLAN bridges are faces of the bridge below them, which has the rule */
         if (network && uuid_eq(row_ref(r, FIELD_PIF_host), &p->config.self) && row_int(r, FIELD_PIF_VLAN) < 0 &&
-            uuid_is_null(row_ref(r, FIELD_PIF_bond_slave_of)))
+            (uuid_is_null(row_ref(r, FIELD_PIF_bond_slave_of)) || probing_is_repaired(p->config.db, &p->config.self)))
             snprintf(s->bridges[s->n_bridges++], sizeof(s->bridges[0]), "%s/%s.mgmt", p->config.switch_run_dir,
                      row_str(network, FIELD_network_bridge));
     }

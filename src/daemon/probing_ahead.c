@@ -28,10 +28,11 @@ static unsigned size_on(const struct probing_leg *l, uint16_t tag) {
     return 0;
 }
 
+/* Known as it is to be, or as carrying more. */
 static bool has_peer(const struct probe_peer *list, unsigned n, const struct probe_peer *p) {
     for (unsigned i = 0; i < n; i++)
         if (uuid_eq(&list[i].host, &p->host) && uuid_eq(&list[i].group, &p->group) && str_eq(list[i].leg, p->leg))
-            return true;
+            return !list[i].limit || (p->limit && p->limit <= list[i].limit);
     return false;
 }
 
@@ -115,6 +116,8 @@ struct value probing_paths(struct db *then, struct db *now, const struct uuid *h
         value_map_add(&v, "leg", value_string(q->leg));
         value_map_add(&v, "mac", value_string(mac));
         value_map_add(&v, "group", value_string(uuid_text(&q->group, text)));
+        if (q->limit)
+            value_map_add(&v, "limit", value_int(q->limit));
         value_set_add(&peers, v);
     }
     struct value paths = {.type = VALUE_VOID};
@@ -268,7 +271,9 @@ static bool read_leg(const struct value *v, struct probing_leg *l) {
 static bool read_peer(const struct value *v, struct probe_peer *p) {
     const char *host = v->type == VALUE_MAP ? value_map_str(v, "host") : NULL,
                *leg = host ? value_map_str(v, "leg") : NULL;
-    *p = (struct probe_peer){0};
+    const struct value *limit = leg ? value_map_get(v, "limit") : NULL;
+    int64_t size = limit && limit->type == VALUE_INT ? value_as_int(limit) : 0;
+    *p = (struct probe_peer){.limit = (uint16_t)MIN(MAX(size, (int64_t)0), (int64_t)PROBE_MAX_SIZE)};
     return leg && uuid_parse(host, &p->host) && str_copy(p->leg, sizeof(p->leg), leg) &&
            read_mac_group(v, p->mac, &p->group);
 }

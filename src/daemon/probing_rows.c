@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "net/net_wanted.h"
 
 static bool mac_parse(const char *text, uint8_t mac[static 6]) {
     unsigned v[6];
@@ -59,26 +60,112 @@ static bool read_leg(struct db *d, const struct row *nic, struct probing_leg *le
     return true;
 }
 
-unsigned probing_legs(struct db *d, const struct uuid *host, struct probing_leg ret[static PROBING_MAX_LEGS]) {
+/* ---- a host that keeps a repair: what it has follows from more than its rows ---- */
+
+bool probing_is_repaired(struct db *d, const struct uuid *host) {
+    const struct row *r = db_get(d, CLASS_host, host);
+    return r && value_map_str(row_value(r, FIELD_host_other_config), NET_REPAIR_ROW_KEY);
+}
+
+static const struct row *network_of(struct db *d, const struct net_bridge *b) {
+    for (const struct row *r = db_first(d, CLASS_network); r; r = db_next(d, r))
+        if (str_eq(row_str(r, FIELD_network_bridge), b->name))
+            return r;
+    return NULL;
+}
+
+static const struct row *pif_on(struct db *d, const struct uuid *host, const struct row *network) {
+    for (const struct row *r = db_first(d, CLASS_PIF); r; r = db_next(d, r))
+        if (uuid_eq(row_ref(r, FIELD_PIF_host), host) && uuid_eq(row_ref(r, FIELD_PIF_network), &network->uuid))
+            return r;
+    return NULL;
+}
+
+static const struct row *nic_named(struct db *d, const struct uuid *host, const char *device) {
+    for (const struct row *r = db_first(d, CLASS_PIF); r; r = db_next(d, r))
+        if (uuid_eq(row_ref(r, FIELD_PIF_host), host) && row_bool(r, FIELD_PIF_physical) &&
+            str_eq(row_str(r, FIELD_PIF_device), device))
+            return r;
+    return NULL;
+}
+
+static void add_vlans(const struct net_config *c, const struct net_bridge *base, struct probing_leg *leg) {
+    leg->vlans[leg->leg.n_vlans++] = (struct probe_vlan){0, (uint16_t)MIN(base->mtu, PROBE_MAX_SIZE)};
+    leg->management = str_eq(c->management, base->name);
+    for (unsigned i = 0; i < c->n_bridges && leg->leg.n_vlans < PROBE_MAX_VLANS; i++) {
+        const struct net_bridge *v = &c->bridges[i];
+        if (v->purpose != NET_PURPOSE_VLAN || !str_eq(v->parent, base->name) || v->tag <= 0)
+            continue;
+        leg->management |= str_eq(c->management, v->name);
+        leg->vlans[leg->leg.n_vlans++] = (struct probe_vlan){(uint16_t)v->tag, (uint16_t)MIN(v->mtu, PROBE_MAX_SIZE)};
+    }
+}
+
+static unsigned repaired_legs(struct db *d, const struct uuid *host, struct probing_leg ret[static PROBING_MAX_LEGS]) {
+    struct error *ignored = NULL;
+    _cleanup_net_config_ struct net_config *c = net_wanted(d, host, &ignored);
     unsigned n = 0;
+    error_free(ignored);
+    for (unsigned i = 0; c && i < c->n_bridges; i++) {
+        const struct net_bridge *b = &c->bridges[i];
+        const struct row *network = network_of(d, b), *carrier = network ? pif_on(d, host, network) : NULL;
+        for (unsigned k = 0; network && carrier && k < b->n_legs && n < PROBING_MAX_LEGS; k++) {
+            const struct row *pif = nic_named(d, host, b->legs[k]);
+            const struct net_nic *nic = net_config_nic(c, b->legs[k]);
+            struct probing_leg *leg = &ret[n];
+            if (!pif || !nic)
+                continue;
+            *leg = (struct probing_leg){.pif = pif->uuid, .carrier = carrier->uuid};
+            memcpy(leg->leg.mac, nic->mac.b, sizeof(leg->leg.mac));
+            leg->leg.group = network->uuid;
+            leg->leg.lag = b->purpose == NET_PURPOSE_BOND && b->bond.mode == NET_BOND_LACP;
+            add_vlans(c, b, leg);
+            n += str_copy(leg->leg.name, sizeof(leg->leg.name), b->legs[k]);
+        }
+    }
+    return n;
+}
+
+static unsigned legs_of(struct db *d, const struct uuid *host, struct probing_leg ret[static PROBING_MAX_LEGS]) {
+    unsigned n = 0;
+    if (probing_is_repaired(d, host))
+        return repaired_legs(d, host, ret);
     for (const struct row *r = db_first(d, CLASS_PIF); r && n < PROBING_MAX_LEGS; r = db_next(d, r))
         if (uuid_eq(row_ref(r, FIELD_PIF_host), host) && read_leg(d, r, &ret[n]))
             n++;
+    return n;
+}
+
+unsigned probing_legs(struct db *d, const struct uuid *host, struct probing_leg ret[static PROBING_MAX_LEGS]) {
+    unsigned n = legs_of(d, host, ret);
     for (unsigned i = 0; i < n; i++)
         ret[i].leg.vlans = ret[i].vlans;
     return n;
+}
+
+static void add_peer(const struct uuid *host, const struct probing_leg *leg, struct probe_peer *p) {
+    *p = (struct probe_peer){.host = *host, .group = leg->leg.group};
+    memcpy(p->leg, leg->leg.name, sizeof(p->leg));
+    memcpy(p->mac, leg->leg.mac, sizeof(p->mac));
 }
 
 unsigned probing_peers(struct db *d, const struct uuid *self, struct probe_peer ret[static PROBE_MAX_PEERS]) {
     unsigned n = 0;
     for (const struct row *r = db_first(d, CLASS_PIF); r && n < PROBE_MAX_PEERS; r = db_next(d, r)) {
         struct probing_leg leg;
-        if (uuid_eq(row_ref(r, FIELD_PIF_host), self) || !read_leg(d, r, &leg))
+        if (!uuid_eq(row_ref(r, FIELD_PIF_host), self) && !probing_is_repaired(d, row_ref(r, FIELD_PIF_host)) &&
+            read_leg(d, r, &leg))
+            add_peer(row_ref(r, FIELD_PIF_host), &leg, &ret[n++]);
+    }
+    for (const struct row *h = db_first(d, CLASS_host); h && n < PROBE_MAX_PEERS; h = db_next(d, h)) {
+        struct probing_leg legs[PROBING_MAX_LEGS];
+        if (uuid_eq(&h->uuid, self) || !probing_is_repaired(d, &h->uuid))
             continue;
-        struct probe_peer *p = &ret[n++];
-        *p = (struct probe_peer){.host = *row_ref(r, FIELD_PIF_host), .group = leg.leg.group};
-        memcpy(p->leg, leg.leg.name, sizeof(p->leg));
-        memcpy(p->mac, leg.leg.mac, sizeof(p->mac));
+        unsigned n_legs = repaired_legs(d, &h->uuid, legs);
+        for (unsigned i = 0; i < n_legs && n < PROBE_MAX_PEERS; i++) {
+            add_peer(&h->uuid, &legs[i], &ret[n]);
+            ret[n++].limit = legs[i].vlans[0].size; /* that of the bridge, which no VLAN on it exceeds */
+        }
     }
     return n;
 }

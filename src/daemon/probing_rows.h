@@ -16,6 +16,8 @@ struct probing_leg {
     bool management;
 };
 
+/* Whether the host keeps a repair: its legs are then those of net_wanted, not those of its PIFs alone. */
+bool probing_is_repaired(struct db *d, const struct uuid *host);
 /* The legs of a host that are to be measured: NICs in bonds, and single NICs that are plugged. Returns how many. */
 unsigned probing_legs(struct db *d, const struct uuid *host, struct probing_leg ret[static PROBING_MAX_LEGS]);
 /* The legs of all other hosts. */

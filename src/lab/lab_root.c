@@ -209,6 +209,9 @@ bool root_programs(const struct lab *lab, struct error **errp) {
         if (from && symlink(from, to) < 0)
             return fail(errp, -errno, "link", to);
     }
+    /* A second name of muster-netboot, as it is installed. */
+    if (symlink("muster-netboot", LAB_RUN_DIR "/bin/xe-reset-networking") < 0)
+        return fail(errp, -errno, "link", "xe-reset-networking");
     for (size_t i = 0; i < ARRAY_SIZE(power); i++) {
         _cleanup_free_ char *path = strf(LAB_RUN_DIR "/bin/%s", power[i]);
         _cleanup_free_ char *text = strf("#!/bin/sh\n# The PID 1 of this host reads requests from this fifo.\n"

@@ -532,7 +532,8 @@ static void consider(struct net_agent *a) {
     if (a->good)
         net_config_hash(a->good, good_hash);
     if (str_eq(hash, good_hash)) {
-        if (!str_eq(str_or_empty(c->repair), str_or_empty(a->good->repair))) { /* the pool knows of it now, or ended it */
+        if (!str_eq(str_or_empty(c->repair),
+                    str_or_empty(a->good->repair))) { /* the pool knows of it now, or ended it */
             net_config_set_repair(a->good, c->repair);
             a->good_changed = true;
         }

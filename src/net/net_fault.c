@@ -40,6 +40,8 @@ static const struct fault_def faults[] = {
      "A route out of the management bridge allows large frames."},
     {NET_FAULT_STEP_FAILED, "network step failed", "A step of a network change did not have its effect."},
     {NET_FAULT_ROLLED_BACK, "network change undone", "A network change did not prove itself and was undone."},
+    {NET_FAULT_REPAIRED, "repaired otherwise than wanted",
+     "Somebody repaired the host's network, and it stays otherwise than the pool wants it."},
     {NET_FAULT_BRIDGE_IN_USE, "bridge kept", "A bridge that is not wanted any more still has ports of guests."},
     {NET_FAULT_ADDRESS_TAKEN, "address in use twice",
      "Another machine has an address of this host, or one it is to get."},

@@ -257,6 +257,13 @@ static void host_sentence(enum net_fault fault, const struct net_fault_facts *f,
         buf_addf(t, ": the change was undone because it did not prove itself: %s", detail);
         buf_add_str(cure, "mend what the sentence names and make the change again");
         break;
+    case NET_FAULT_REPAIRED:
+        buf_addf(t, ": its network was repaired and stays otherwise than the pool wants it (%s)", detail);
+        buf_addf(cure,
+                 "make it the pool's own with: xe host-network-repair-keep host=%s; or take it back with: xe "
+                 "host-network-repair-withdraw host=%s",
+                 str_empty(f->host) ? "<host>" : f->host, str_empty(f->host) ? "<host>" : f->host);
+        break;
     case NET_FAULT_BRIDGE_IN_USE:
         buf_addf(t, ": it is not wanted any more but still has '%s', which is not ours; it stays, without its NIC",
                  detail);

@@ -137,14 +137,16 @@ static struct net_bridge *own_bridge(struct net_config *c, const char *nic, int 
         error_setf(errp, ERR_NET_REPAIR_INVALID,
                    "'%s' bears an address of its own (%s), which it would lose; take another NIC, or 'muster-netboot "
                    "reset' when that does not matter",
-                   nic, ip->mode == NET_IP_STATIC ? net_addr_text(&ip->address, /* with_prefix= */ true, text) : "DHCP");
+                   nic,
+                   ip->mode == NET_IP_STATIC ? net_addr_text(&ip->address, /* with_prefix= */ true, text) : "DHCP");
         return NULL;
     }
     if (b && b->n_legs == 1) {
-        error_setf(errp, ERR_NET_REPAIR_INVALID,
-                   "'%s' is the only leg of bond '%s', whose networks would lose it; take another NIC, or 'muster-netboot "
-                   "reset' when that does not matter",
-                   nic, b->bond.name);
+        error_setf(
+            errp, ERR_NET_REPAIR_INVALID,
+            "'%s' is the only leg of bond '%s', whose networks would lose it; take another NIC, or 'muster-netboot "
+            "reset' when that does not matter",
+            nic, b->bond.name);
         return NULL;
     }
     if (b)

@@ -37,9 +37,9 @@ enum net_repair_state {
 struct net_repair {
     enum net_repair_state state;
     char base[NET_HASH_TEXT_SIZE]; /* hash of the host's network before the first repair; "" not known */
-    char id[NET_REPAIR_ID_SIZE]; /* tells it from the one before */
-    int64_t since;               /* wall clock, seconds */
-    char by[NET_REPAIR_BY_SIZE]; /* who, for people */
+    char id[NET_REPAIR_ID_SIZE];   /* tells it from the one before */
+    int64_t since;                 /* wall clock, seconds */
+    char by[NET_REPAIR_BY_SIZE];   /* who, for people */
     /* one of these two, or none, first */
     struct net_config *whole; /* owned: the network as it was proven before; NULL */
     struct net_reset reset;

@@ -14,6 +14,7 @@
 #define GOOD "good.json"
 #define DAMAGED "good.damaged.json"
 #define PREVIOUS "good.prev.json"
+#define BEFORE "good.before.json"
 #define PENDING "pending.json"
 #define REFUSED "refused.json"
 #define WITNESSES "witnesses"
@@ -86,6 +87,20 @@ struct net_config *net_store_load(const char *folder, enum net_store_source *ret
     return c;
 }
 
+static bool same_content(const struct net_config *a, const struct net_config *b) {
+    char x[NET_HASH_TEXT_SIZE], y[NET_HASH_TEXT_SIZE];
+    net_config_hash(a, x);
+    net_config_hash(b, y);
+    return str_eq(x, y);
+}
+
+struct net_config *net_store_load_previous(const char *folder, struct error **errp) {
+    struct error *ignored = NULL;
+    struct net_config *c = load(folder, BEFORE, &ignored);
+    error_free(ignored);
+    return c ? c : load(folder, PREVIOUS, errp);
+}
+
 bool net_store_commit(const char *folder, struct net_config *proven, struct error **errp) {
     struct error *ignored = NULL;
     uint64_t generation = 0;
@@ -95,6 +110,8 @@ bool net_store_commit(const char *folder, struct net_config *proven, struct erro
         _cleanup_net_config_ struct net_config *owned = old;
         _cleanup_free_ char *text = net_config_to_json(old);
         generation = old->generation;
+        if (!same_content(old, proven) && !write_text(folder, BEFORE, text, errp))
+            return false;
         if (!write_text(folder, PREVIOUS, text, errp))
             return false;
     } else {
@@ -208,7 +225,8 @@ struct net_store_mark net_store_mark(const char *folder) {
     if (stat(path, &st) < 0)
         return (struct net_store_mark){0};
     return (struct net_store_mark){.inode = st.st_ino,
-                                   .changed_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec,
+                                   .changed_ns =
+                                       (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec,
                                    .size = (uint64_t)st.st_size};
 }
 

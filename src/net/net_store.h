@@ -3,6 +3,8 @@
  * What a host knows of its own network across a power cut, in one folder on its disk:
  *   good.json        last known good: only ever replaced by a configuration that has proven itself
  *   good.prev.json   the one before; used when good.json is damaged
+ *   good.before.json the last one of another content: the network to go back to. A generation more is also made when
+ *                    only the host's own members change
  *   good.damaged.json  a good.json that could not be read, kept when a proven configuration took its place
  *   pending.json     a change in progress: what to return to, what was tried, until when. Present at boot: the power
  *                    went in the middle of it, and the host returns
@@ -28,6 +30,9 @@ enum net_store_source { NET_STORE_GOOD, NET_STORE_PREVIOUS };
  */
 struct net_config *net_store_load(const char *folder, enum net_store_source *ret_source, struct net_problems *problems,
                                   struct error **errp) _warn_unused_;
+
+/* The network proven before the last known good one, of another content. NULL with an error. */
+struct net_config *net_store_load_previous(const char *folder, struct error **errp) _warn_unused_;
 
 /*
  * Makes `proven` the last known good with a generation one above what lies there, the present one the previous.

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "net/net_repair.h"
 
 #define FAIL_INVALID(...)                                                                                              \
     do {                                                                                                               \
@@ -265,6 +266,37 @@ static bool compile(struct compiler *c, struct error **errp) {
     return net_config_validate(c->config, errp);
 }
 
+/* A bridge that a repair makes belongs to the pool's network of that name, if there is one. */
+static void name_networks(struct net_config *c, struct db *d) {
+    for (unsigned i = 0; i < c->n_bridges; i++)
+        for (const struct row *n = db_first(d, CLASS_network); n && !c->bridges[i].network_uuid[0]; n = db_next(d, n))
+            if (str_eq(row_str(n, FIELD_network_bridge), c->bridges[i].name))
+                uuid_text(&n->uuid, c->bridges[i].network_uuid);
+}
+
+/* What the host has otherwise than the pool wants it, for somebody had to repair it. */
+static bool lay_repair(struct net_config *c, struct db *d, const struct row *host, struct error **errp) {
+    const char *text = value_map_str(row_value(host, FIELD_host_other_config), NET_REPAIR_ROW_KEY);
+    _cleanup_net_repair_ struct net_repair r = {0};
+    struct error *e = NULL;
+    if (str_empty(text))
+        return true;
+    if (net_repair_from_json(text, strlen(text), &r, &e) && net_repair_apply(&r, c, &e)) {
+        r.state = NET_REPAIR_RECORDED;
+        _cleanup_free_ char *recorded = net_repair_to_json(&r);
+        net_config_set_repair(c, recorded);
+        name_networks(c, d);
+        return true;
+    }
+    error_setf(errp, ERR_NET_CONFIG_INVALID,
+               "the repair that host '%s' keeps does not fit what the pool wants (%s); take it back with: xe "
+               "host-network-repair-withdraw host=%s",
+               row_str(host, FIELD_host_name_label), error_n_params(e) ? error_param(e, 0) : error_text(e),
+               row_str(host, FIELD_host_name_label));
+    error_free(e);
+    return false;
+}
+
 struct net_config *net_wanted(struct db *d, const struct uuid *host, struct error **errp) {
     const struct row *row = db_get(d, CLASS_host, host);
     char ref[REF_TEXT_SIZE];
@@ -274,7 +306,7 @@ struct net_config *net_wanted(struct db *d, const struct uuid *host, struct erro
     }
     struct compiler c = {.db = d, .host = host, .config = net_config_new()};
     net_config_set_host_name(c.config, row_str(row, FIELD_host_name_label));
-    if (!compile(&c, errp)) {
+    if (!compile(&c, errp) || !lay_repair(c.config, d, row, errp)) {
         net_config_free(c.config);
         return NULL;
     }

@@ -9,6 +9,9 @@
 #include "db/db.h"
 #include "net/net_config.h"
 
+/* In host.other_config: the repair that is laid over what the pool wants (net_repair.h), as text. */
+#define NET_REPAIR_ROW_KEY "network-repair"
+
 /*
  * The configuration of `host`, checked for contradictions. NULL with HANDLE_INVALID when there is no such host, with
  * ERR_NET_CONFIG_INVALID when the rows contradict each other (a VLAN with a larger MTU than the network below it ...).
@@ -16,6 +19,7 @@
  * Rules: a PIF counts when it is managed, its network too, and it is plugged or carries management; what a plugged VLAN
  * lies on counts with it. MTU is other_config:mtu of the PIF, else that of its network; a bond's goes to all its legs.
  * Networks without a PIF here are not part of it: their bridges come with the first guest.
+ * A repair that the host's row records is laid over all of it; `repair` of the result says so.
  * The caller adds what is the host's own: datapath type, a smaller control size, generation, provenance.
  */
 struct net_config *net_wanted(struct db *d, const struct uuid *host, struct error **errp) _warn_unused_;

@@ -7,6 +7,7 @@
  *   verify   after ovs-vswitchd: reads back, heals, addresses, locked routes, announcements; writes the report
  *   init     writes a first last-known-good from arguments, or from the address the machine has (adopt)
  *   rehearse plays the next boot, on the model and in a namespace of its own
+ *   repair   changes one thing of the host's network through a checkpoint, without daemon and pool; reset replaces it
  *   rollback, show, check, plan, dhcp-event
  */
 #pragma once
@@ -71,4 +72,21 @@ int netboot_boot(struct netboot *n);
 int netboot_verify(struct netboot *n);
 int netboot_init(struct netboot *n, int argc, char *const argv[]);
 int netboot_rehearse(struct netboot *n, int argc, char *const argv[]);
+int netboot_repair(struct netboot *n, int argc, char *const argv[]);
+/* `is_xe`: called as xe-reset-networking, which sets a trigger for the next boot. */
+int netboot_reset(struct netboot *n, int argc, char *const argv[], bool is_xe);
+
+/*
+ * At boot, with the kernel open: does what a trigger file asks for. The problem in one sentence when it could not be
+ * done (the file is put aside then); NULL when it was, or when there is none. The caller owns it.
+ */
+char *netboot_take_trigger(struct netboot *n);
+bool netboot_trigger_is_there(const struct netboot *n);
+/* Adds the NICs of the host that `c` does not know. */
+void netboot_add_nics(struct net_config *c, const struct net_observed *is);
+bool netboot_same_content(const struct net_config *a, const struct net_config *b);
+/* Plans from what is now and performs it. */
+bool netboot_converge(struct netboot *n, const struct net_config *c, enum net_plan_mode mode, unsigned phases,
+                      unsigned garp_max, struct netboot_report *report, struct netboot_phase *phase,
+                      struct error **errp) _warn_unused_;
 int netboot_dhcp_event(struct netboot *n, const char *event);

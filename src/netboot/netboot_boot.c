@@ -12,6 +12,7 @@
 #include "net/net_apply_os.h"
 #include "net/net_converge.h"
 
+#define LOCK_WAIT_MS 2000
 #define GARP_COUNT 2 /* announcements per address at boot: switches have not seen our MACs elsewhere since the cut */
 
 /* What the hooks of one phase write into. */
@@ -49,13 +50,30 @@ static void log_problems(const struct net_problems *ps) {
     }
 }
 
+/* The power went after the change had become the last known good network and before its way back was removed. */
+static bool was_kept(struct netboot *n, struct net_pending *pending) {
+    struct net_problems ignored = {0};
+    struct error *none = NULL;
+    enum net_store_source source;
+    char hash[NET_HASH_TEXT_SIZE] = "";
+    _cleanup_net_config_ struct net_config *good = net_store_load(n->net_dir, &source, &ignored, &none);
+    if (good && source == NET_STORE_GOOD)
+        net_config_hash(good, hash);
+    error_free(none);
+    net_problems_done(&ignored);
+    if (!hash[0] || !str_eq(hash, pending->tried_hash))
+        return false;
+    net_pending_done(pending);
+    return true;
+}
+
 /*
  * The configuration to boot with. A change that was in progress when the power went has not proven itself: what it
  * would have returned to is taken, and the change is marked as refused.
  */
 static struct net_config *choose(struct netboot *n, struct netboot_report *report, struct error **errp) {
     struct net_pending pending = {0};
-    if (net_store_get_pending(n->net_dir, &pending)) {
+    if (net_store_get_pending(n->net_dir, &pending) && !was_kept(n, &pending)) {
         (void)str_copy(report->rolled_back_hash, sizeof report->rolled_back_hash, pending.tried_hash);
         struct net_refusal refused = {
             .sentence = "the host restarted in the middle of this network change, so it was taken back"};
@@ -113,9 +131,9 @@ static struct net_config *begin(struct netboot *n, struct netboot_report *report
     return NULL;
 }
 
-/* Plans from what is now and performs it. */
-static bool plan_and_apply(struct netboot *n, const struct net_config *c, enum net_plan_mode mode, unsigned phases,
-                           struct netboot_report *report, struct netboot_phase *phase, struct error **errp) {
+bool netboot_converge(struct netboot *n, const struct net_config *c, enum net_plan_mode mode, unsigned phases,
+                      unsigned garp_max, struct netboot_report *report, struct netboot_phase *phase,
+                      struct error **errp) {
     struct progress progress = {.netboot = n, .phase = phase};
     struct net_apply_hooks hooks = {.dhcp_start = hook_dhcp_start,
                                     .dhcp_stop = hook_dhcp_stop,
@@ -127,7 +145,7 @@ static bool plan_and_apply(struct netboot *n, const struct net_config *c, enum n
                                 .lease_dir = n->net_dir,
                                 .host_name = c->host_name,
                                 .hooks = &hooks,
-                                .garp_max = GARP_COUNT};
+                                .garp_max = garp_max};
     struct net_observe_from from = netboot_observe_from(n);
     struct net_converge how = {.env = &env, .from = &from, .mode = mode, .phases = phases};
     struct net_converged result;
@@ -159,20 +177,51 @@ static int finish(struct netboot *n, struct netboot_report *report, struct netbo
     return code;
 }
 
+void netboot_add_nics(struct net_config *c, const struct net_observed *is) {
+    for (unsigned i = 0; i < is->n_links && c->n_nics < NET_MAX_NICS; i++) {
+        const struct net_obs_link *l = &is->links[i];
+        const struct net_mac *mac = net_mac_is_zero(&l->permanent_mac) ? &l->mac : &l->permanent_mac;
+        bool is_known = l->kind != NET_LINK_PHYSICAL || net_config_nic(c, l->name);
+        for (unsigned k = 0; k < c->n_nics; k++)
+            is_known = is_known || net_mac_eq(&c->nics[k].mac, mac);
+        if (!is_known)
+            net_config_add_nic(c, l->name, mac);
+    }
+}
+
+bool netboot_same_content(const struct net_config *a, const struct net_config *b) {
+    char x[NET_HASH_TEXT_SIZE], y[NET_HASH_TEXT_SIZE];
+    net_config_hash(a, x);
+    net_config_hash(b, y);
+    return str_eq(x, y);
+}
+
+/* What somebody has left for this boot to do with the network. */
+static void take_trigger(struct netboot *n, struct netboot_report *report) {
+    struct error *ignored = NULL;
+    _cleanup_free_ char *problem = netboot_open(n, /* need_switch= */ false, &ignored) ? netboot_take_trigger(n) : NULL;
+    error_free(ignored); /* what follows says it */
+    struct net_fault_facts facts = {.vlan = -1, .detail = problem};
+    if (problem)
+        net_problems_add(&report->problems, NET_FAULT_STEP_FAILED, &facts);
+}
+
 int netboot_boot(struct netboot *n) {
     uint64_t started_ms = net_clock_ms();
     struct netboot_report report = {0};
     struct netboot_phase phase = {.name = "boot"};
     struct error *e = NULL;
     int code;
+    _cleanup_close_ int lock = net_store_lock(n->net_dir, LOCK_WAIT_MS); /* without one it boots all the same */
+    take_trigger(n, &report);
     _cleanup_net_config_ struct net_config *c = begin(n, &report, /* need_switch= */ true, &code, &e);
     if (!c)
         return finish(n, &report, &phase, started_ms, code, e);
     /* With the switch already running this is no boot: what is there is changed with least disruption. */
     bool live = ovs_is_running(n->ovs);
-    bool ok = plan_and_apply(n, c, live ? NET_PLAN_LIVE : NET_PLAN_BOOT,
-                             live ? NET_APPLY_BEFORE_SWITCH | NET_APPLY_WITH_SWITCH : NET_APPLY_BEFORE_SWITCH, &report,
-                             &phase, &e);
+    bool ok = netboot_converge(n, c, live ? NET_PLAN_LIVE : NET_PLAN_BOOT,
+                               live ? NET_APPLY_BEFORE_SWITCH | NET_APPLY_WITH_SWITCH : NET_APPLY_BEFORE_SWITCH,
+                               GARP_COUNT, &report, &phase, &e);
     return finish(n, &report, &phase, started_ms, ok ? NETBOOT_OK : NETBOOT_FAILED, e);
 }
 
@@ -202,11 +251,13 @@ int netboot_verify(struct netboot *n) {
     struct netboot_phase phase = {.name = "verify"};
     struct error *e = NULL;
     int code;
+    _cleanup_close_ int lock = net_store_lock(n->net_dir, LOCK_WAIT_MS);
     _cleanup_net_config_ struct net_config *c = begin(n, &report, /* need_switch= */ true, &code, &e);
     if (!c)
         return finish(n, &report, &phase, started_ms, code, e);
-    bool ok = await_switch(n, &e) &&
-              plan_and_apply(n, c, NET_PLAN_LIVE, NET_APPLY_BEFORE_SWITCH | NET_APPLY_WITH_SWITCH, &report, &phase, &e);
+    bool ok =
+        await_switch(n, &e) && netboot_converge(n, c, NET_PLAN_LIVE, NET_APPLY_BEFORE_SWITCH | NET_APPLY_WITH_SWITCH,
+                                                GARP_COUNT, &report, &phase, &e);
     if (ok) {
         _cleanup_free_ char *deaf = ovs_handler_problem(n->ovs);
         struct net_fault_facts facts = {.vlan = -1, .detail = deaf};

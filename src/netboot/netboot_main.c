@@ -26,6 +26,13 @@ static const char help[] =
     "TAG] [--mtu N]\n"
     "                    [--datapath system|netdev] [--control-size N]\n"
     "  adopt             the same as init --mode adopt, the device being the one with the default route\n"
+    "  repair WHAT       change one thing, keep bonds and VLANs; without daemon and pool, taken back unless it is "
+    "proven:\n"
+    "                    --set-mtu N, --drop-leg NIC, --management-on NIC (also together), or --last-proven\n"
+    "                    [--probe ADDRESS] [--no-proof] [--confirm] [--seconds N] [--dry-run]\n"
+    "  reset ARGUMENTS   management on one NIC, nothing else, by the same checkpoint: --device NIC --mode dhcp|static\n"
+    "                    [--ip] [--netmask] [--gateway] [--dns] [--vlan] [--mtu] [--mode-v6] [--ipv6] [--gateway-v6]\n"
+    "                    [--at-boot [--master ADDRESS] [--yes] [--no-reboot]], which xe-reset-networking does\n"
     "  rollback          make the previous network the last known good again (the next boot uses it)\n"
     "  rehearse [--json] [--model-only]  play the next boot from the disk and say what would come out otherwise than "
     "it "
@@ -182,6 +189,10 @@ static int run(struct netboot *n, int argc, char *argv[]) {
         return netboot_verify(n);
     if (str_eq(command, "init") || str_eq(command, "adopt"))
         return netboot_init(n, argc, argv);
+    if (str_eq(command, "repair"))
+        return netboot_repair(n, argc, argv);
+    if (str_eq(command, "reset") || str_eq(command, "xe-reset-networking"))
+        return netboot_reset(n, argc, argv, str_eq(command, "xe-reset-networking"));
     if (str_eq(command, "rollback") && argc == 1)
         return command_rollback(n);
     if (str_eq(command, "show") && argc == 1)
@@ -220,10 +231,11 @@ static void done(struct netboot *n) {
     free(n->program);
 }
 
-/* What the DHCP client starts is this program under another name, with the event as its only argument. */
-static bool is_dhcp_client(const char *argv0) {
+/* What the DHCP client starts is this program under another name, with the event as its only argument; and so is
+ * xe-reset-networking. */
+static bool is_called(const char *argv0, const char *name) {
     const char *slash = strrchr(argv0, '/');
-    return str_eq(slash ? slash + 1 : argv0, NET_DHCP_EVENT_NAME);
+    return str_eq(slash ? slash + 1 : argv0, name);
 }
 
 static char *own_path(void) {
@@ -297,8 +309,9 @@ int main(int argc, char *argv[]) {
                         .resolv_conf = env_or("MUSTER_RESOLV_CONF", NET_RESOLV_CONF),
                         .program = own_path(),
                         .switch_timeout_ms = 10000};
-    bool by_client = argc == 2 && is_dhcp_client(argv[0]);
-    int code = by_client ? -1 : parse_options(&n, argc, argv);
+    bool by_client = argc == 2 && is_called(argv[0], NET_DHCP_EVENT_NAME);
+    bool is_xe = is_called(argv[0], "xe-reset-networking");
+    int code = by_client || is_xe ? -1 : parse_options(&n, argc, argv);
     if (n.quiet)
         log_set_level(LOG_LEVEL_WARN);
     n.services = (struct net_services){.net_dir = n.net_dir,
@@ -307,7 +320,9 @@ int main(int argc, char *argv[]) {
                                        .netboot_path = n.program,
                                        .management = ""};
     if (code < 0)
-        code = by_client ? netboot_dhcp_event(&n, argv[1]) : run(&n, argc - optind, argv + optind);
+        code = by_client ? netboot_dhcp_event(&n, argv[1])
+               : is_xe   ? netboot_reset(&n, argc, argv, /* is_xe= */ true)
+                         : run(&n, argc - optind, argv + optind);
     done(&n);
     return code;
 }

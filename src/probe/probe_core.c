@@ -122,7 +122,10 @@ void probe_core_configure(struct probe_core *c, const struct probe_leg *legs, un
                 memcpy(e->e.peer_leg, peers[p].leg, PROBE_LEG_SIZE);
                 e->e.peer = peers[p].host;
                 e->e.vlan = legs[i].vlans[v].tag;
-                e->e.wanted = MIN(MAX(legs[i].vlans[v].size, (uint16_t)PROBE_MIN_SIZE), (uint16_t)PROBE_MAX_SIZE);
+                uint16_t size = legs[i].vlans[v].size;
+                if (peers[p].limit)
+                    size = MIN(size, peers[p].limit);
+                e->e.wanted = MIN(MAX(size, (uint16_t)PROBE_MIN_SIZE), (uint16_t)PROBE_MAX_SIZE);
                 probe_derive_mac(peers[p].mac, e->dst);
                 struct edge *was = find_edge(old, n_old, &e->e);
                 if (was && was->e.wanted == e->e.wanted && same[i] && !memcmp(was->dst, e->dst, 6)) {

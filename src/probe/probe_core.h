@@ -37,6 +37,7 @@ struct probe_peer {
     char leg[PROBE_LEG_SIZE];
     uint8_t mac[6];
     struct uuid group;
+    uint16_t limit; /* it means to carry no more than this, whatever we want; 0: no such limit */
 };
 
 enum probe_state { PROBE_UNKNOWN, PROBE_PROVEN, PROBE_LIMITED, PROBE_DEAD };

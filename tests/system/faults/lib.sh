@@ -5,6 +5,7 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0}
 
 on() { lab exec "$1" -- xe "${@:2}" 2>/dev/null; }
 state_is() { [ "$(on "${3:-h1}" host-list name-label="$1" params=membership-state --minimal)" = "$2" ]; }
+state_live() { [ "$(on "${3:-h1}" host-list name-label="$1" params=host-metrics-live --minimal)" = "$2" ]; }
 is_ready() { state_is "$1" ready "${2:-h1}" && [ "$(on "${2:-h1}" host-list name-label="$1" params=host-metrics-live --minimal)" = true ]; }
 write_pool() { on h1 pool-param-set uuid="$(on h1 pool-list --minimal)" other-config:faults="$1"; }
 wrote() { [ "$(on h1 pool-param-get uuid="$(on h1 pool-list --minimal)" param-name=other-config param-key=faults)" = "$1" ]; }
