@@ -43,7 +43,7 @@ _xe() {
     names=$(xe help "$command" --minimal 2>/dev/null | tr ',' ' ')
     local changes=''
     case $command in
-        network-param-set | bond-* | vlan-* | pif-* | *-management-reconfigure | pool-vlan-create | network-config-apply | network-change-undo)
+        network-param-set | bond-* | vlan-* | pif-* | *-management-reconfigure | pool-vlan-create | network-config-apply | network-change-undo | host-network-repair*)
             changes='--dry-run --prove --confirm --checkpoint= --probes='
             ;;
     esac

@@ -140,7 +140,7 @@ char *local_repair_before(const struct local_repair *r, struct error **errp) {
 /* ---- who can be asked for a proof ---- */
 
 void local_repair_hosts_changed(struct local_repair *r) {
-    struct net_addr list[NET_STORE_MAX_WITNESSES];
+    struct net_addr list[NET_STORE_MAX_WITNESSES] = {0};
     unsigned n = 0;
     const struct row *pool = db_pool(r->db);
     for (unsigned turn = 0; turn < 2; turn++) /* the coordinator first */

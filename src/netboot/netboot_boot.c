@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "net/net_apply_os.h"
@@ -196,14 +196,29 @@ bool netboot_same_content(const struct net_config *a, const struct net_config *b
     return str_eq(x, y);
 }
 
+static void add_trigger_problem(struct netboot_report *report, const char *problem) {
+    struct net_fault_facts facts = {.vlan = -1, .detail = problem};
+    if (!str_empty(problem))
+        net_problems_add(&report->problems, NET_FAULT_STEP_FAILED, &facts);
+}
+
 /* What somebody has left for this boot to do with the network. */
 static void take_trigger(struct netboot *n, struct netboot_report *report) {
     struct error *ignored = NULL;
     _cleanup_free_ char *problem = netboot_open(n, /* need_switch= */ false, &ignored) ? netboot_take_trigger(n) : NULL;
+    _cleanup_free_ char *path = strf("%s/network-reset.problem", n->run_dir);
     error_free(ignored); /* what follows says it */
-    struct net_fault_facts facts = {.vlan = -1, .detail = problem};
-    if (problem)
-        net_problems_add(&report->problems, NET_FAULT_STEP_FAILED, &facts);
+    add_trigger_problem(report, problem);
+    if (problem && (fs_mkdirs(n->run_dir, 0755) < 0 || fs_write_atomic(path, problem, strlen(problem), 0644) < 0))
+        log_warn("cannot write '%s'", path);
+}
+
+/* The second phase says it, too: its report is the one that stays. */
+static void recall_trigger(struct netboot *n, struct netboot_report *report) {
+    _cleanup_free_ char *path = strf("%s/network-reset.problem", n->run_dir);
+    _cleanup_buf_ struct buf text = BUF_INIT;
+    if (fs_read(path, 4096, &text) == 0)
+        add_trigger_problem(report, buf_str(&text));
 }
 
 int netboot_boot(struct netboot *n) {
@@ -252,6 +267,7 @@ int netboot_verify(struct netboot *n) {
     struct error *e = NULL;
     int code;
     _cleanup_close_ int lock = net_store_lock(n->net_dir, LOCK_WAIT_MS);
+    recall_trigger(n, &report);
     _cleanup_net_config_ struct net_config *c = begin(n, &report, /* need_switch= */ true, &code, &e);
     if (!c)
         return finish(n, &report, &phase, started_ms, code, e);

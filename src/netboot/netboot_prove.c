@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define ECHO_TURN_MS 2000
+#define ECHO_SHORT_MS 500 /* a look at who has answered in between */
 
 static volatile sig_atomic_t interrupted;
 
@@ -72,6 +73,7 @@ bool netboot_proof_prepare(struct netboot_proof *p, const struct netboot_change 
     for (unsigned i = 0; i < n; i++)
         if (!is_own(target, &witnesses[i]))
             add(p, &witnesses[i]);
+    p->n_hosts = p->n;
     if (m) {
         add(p, &m->ip4.gateway);
         add(p, &m->ip6.gateway);
@@ -118,11 +120,18 @@ static char *why_not(const struct netboot_proof *p) {
                 p->seconds);
 }
 
-static bool has_answered(const struct netboot_proof *p) {
-    unsigned n = 0;
-    for (unsigned i = 0; i < p->n; i++)
+/* A host of the pool is what counts; a gateway does when none of them has answered for half of the time: they may all
+ * be off. */
+static bool has_answered(const struct netboot_proof *p, uint64_t until_ms) {
+    unsigned n = 0, n_hosts = 0;
+    for (unsigned i = 0; i < p->n; i++) {
         n += p->list[i].answered;
-    return p->all ? n == p->n : n > 0;
+        n_hosts += i < p->n_hosts && p->list[i].answered;
+    }
+    if (p->all)
+        return n == p->n;
+    bool is_late = net_clock_ms() + p->seconds * 500ULL >= until_ms;
+    return n_hosts || (n && (!p->n_hosts || is_late));
 }
 
 /* Until somebody types yes. */
@@ -154,17 +163,21 @@ bool netboot_proof_run(struct netboot_proof *p, char **ret_said) {
     uint64_t until_ms = net_clock_ms() + p->seconds * 1000ULL;
     _cleanup_buf_ struct buf said = BUF_INIT;
     bool needs_answer = p->n || !p->confirm;
-    for (uint64_t now; needs_answer && !has_answered(p) && !interrupted && (now = net_clock_ms()) < until_ms;) {
+    for (uint64_t now;
+         needs_answer && !has_answered(p, until_ms) && !interrupted && (now = net_clock_ms()) < until_ms;) {
         if (!p->all)
             add_leased(p);
-        int r = link_echo_run(p->list, p->n, p->size, (unsigned)MIN(until_ms - now, (uint64_t)ECHO_TURN_MS), p->all,
+        /* With all to wait for, a turn lasts its whole time: a gateway's answer does not end it. */
+        bool all = p->all || p->n_hosts;
+        unsigned turn_ms = all && !p->all ? ECHO_SHORT_MS : ECHO_TURN_MS;
+        int r = link_echo_run(p->list, p->n, p->size, (unsigned)MIN(until_ms - now, (uint64_t)turn_ms), all,
                               is_interrupted);
         if (r < 0) {
             *ret_said = strf("nobody can be asked: %s", strerror(-r));
             return false;
         }
     }
-    if (needs_answer && !has_answered(p)) {
+    if (needs_answer && !has_answered(p, until_ms)) {
         *ret_said = why_not(p);
         return false;
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2016
 # What the tests of this folder share: a pool of two with a bond and a VLAN under management on both hosts, and how a
 # repair is seen from the host and from the pool. Sourced after ../lab/lib.sh and ../faults/lib.sh.
 
@@ -18,8 +18,8 @@ bonded_pool() {
     for host in h1 h2; do eventually 60 "$host is ready" is_ready $host; done
 }
 fault_is() { on "${3:-h1}" host-param-get uuid="$(on "${3:-h1}" host-list name-label="$1" --minimal)" param-name=faults | grep -q "$2"; }
-is_marked() { fault_is "$1" "MUSTER-N216.*$2"; }
-is_unmarked() { ! fault_is "$1" MUSTER-N216; }
+is_marked() { fault_is "$1" "MUSTER-N219.*$2"; }
+is_unmarked() { ! fault_is "$1" MUSTER-N219; }
 # The kernel and the switch have what the disk says, and nothing is left to be done.
 is_whole() { lab exec "$1" -- muster-netboot plan | grep -q 'Nothing to do'; }
 bridges_of() { lab exec "$1" -- ovs-vsctl list-br | tr '\n' ' '; }

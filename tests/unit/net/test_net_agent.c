@@ -392,6 +392,81 @@ static void test_facts(void **unused) {
     assert_false(s.facts[2].carrier);
 }
 
+/* ---- repairs that are made without the agent ---- */
+
+static void repair_on_disk(int mtu, const char *mark) {
+    _cleanup_net_config_ struct net_config *c = fake_host_config(mtu);
+    net_config_set_repair(c, mark);
+    save_good(c);
+}
+
+static void test_a_repair_made_without_it_is_taken_up(void **unused) {
+    repair_on_disk(4000, "a mark");
+    net_agent_look(agent);
+    settle();
+    expect_outcome(NET_OUTCOME_APPLIED);
+    assert_string_equal(state().good->repair, "a mark");
+    assert_int_equal(fake_host_mtu(&h, "xenbr0"), 4000); /* not healed back to what was before */
+    assert_int_equal(n_proofs, 0);
+    /* What the pool wants is the same network with another mark: that is written down, and nothing else happens. */
+    struct net_config *c = fake_host_config(4000);
+    net_config_set_repair(c, "known");
+    want(c);
+    settle();
+    assert_string_equal(state().good->repair, "known");
+    assert_int_equal(n_proofs, 0);
+    worker_free(worker);
+    net_agent_free(agent);
+    worker = worker_new(loop, 1);
+    start_agent();
+    settle();
+    assert_string_equal(state().good->repair, "known");
+}
+
+static void test_a_repair_ends_the_change_under_way(void **unused) {
+    pool_is_silent = true;
+    want(fake_host_config(9000));
+    settle();
+    expect_outcome(NET_OUTCOME_PENDING);
+    struct error *e = NULL;
+    repair_on_disk(4000, "a mark");
+    assert_true(net_store_clear_pending(h.net_dir, &e));
+    net_agent_confirmed(agent, last_confirm, NULL); /* the pool's word comes too late */
+    settle();
+    expect_outcome(NET_OUTCOME_APPLIED);
+    assert_int_equal(good_mtu_on_disk(), 4000);
+    assert_int_equal(fake_host_mtu(&h, "xenbr0"), 4000);
+    assert_false(has_pending());
+    loop_sim_advance(sim, 2 * CHECKPOINT_MS);
+    assert_int_equal(fake_host_mtu(&h, "xenbr0"), 4000);
+}
+
+static void test_it_stays_away_while_a_repair_is_made(void **unused) {
+    int lock = net_store_lock(h.net_dir, 0);
+    assert_true(lock >= 0);
+    assert_int_equal(link_set_mtu(h.link, "eth0", 1400), 0);
+    net_agent_look(agent);
+    settle();
+    assert_int_equal(fake_host_mtu(&h, "eth0"), 1400); /* what it would heal at once otherwise */
+    close(lock);
+    settle();
+    assert_int_equal(fake_host_mtu(&h, "eth0"), 1500);
+}
+
+static void test_a_repair_whose_maker_died_is_taken_back(void **unused) {
+    struct net_pending p = {.previous = fake_host_config(1500)};
+    struct error *e = NULL;
+    assert_true(str_copy(p.tried_hash, sizeof(p.tried_hash), "tried"));
+    assert_true(net_store_set_pending(h.net_dir, &p, &e));
+    net_pending_done(&p);
+    assert_int_equal(link_set_mtu(h.link, "eth0", 1400), 0);
+    net_agent_look(agent);
+    settle();
+    expect_outcome(NET_OUTCOME_ROLLED_BACK);
+    assert_int_equal(fake_host_mtu(&h, "eth0"), 1500);
+    assert_false(has_pending());
+}
+
 int main(void) {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -410,6 +485,10 @@ int main(void) {
         T(test_a_driver_that_refuses_leaves_no_port_above_its_leg),
         T(test_a_smaller_control_size_is_put_to_work_and_kept),
         T(test_facts),
+        T(test_a_repair_made_without_it_is_taken_up),
+        T(test_a_repair_ends_the_change_under_way),
+        T(test_it_stays_away_while_a_repair_is_made),
+        T(test_a_repair_whose_maker_died_is_taken_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "fake_host.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -135,11 +136,46 @@ static void test_a_folder_that_cannot_be_written(void **unused) {
     expect_loaded(1500, 1, NET_STORE_GOOD, 0);
 }
 
+/* The network to go back to is one of another content, however often the same one was written. */
+static void test_before(void **unused) {
+    struct error *e = NULL;
+    commit(1500);
+    commit(9000);
+    commit(9000);
+    commit(9000);
+    _cleanup_net_config_ struct net_config *c = net_store_load_previous(h.net_dir, &e);
+    assert_non_null(c);
+    assert_int_equal(c->bridges[0].mtu, 1500);
+}
+
+static void test_witnesses_and_lock(void **unused) {
+    struct net_addr list[2], back[NET_STORE_MAX_WITNESSES];
+    struct error *e = NULL;
+    assert_true(net_addr_parse("10.0.0.1", &list[0]) && net_addr_parse("fd00::1", &list[1]));
+    assert_int_equal(net_store_get_witnesses(h.net_dir, back), 0);
+    assert_true(net_store_set_witnesses(h.net_dir, list, 2, &e));
+    assert_int_equal(net_store_get_witnesses(h.net_dir, back), 2);
+    assert_true(net_addr_same_host(&list[1], &back[1]));
+    int lock = net_store_lock(h.net_dir, 0);
+    assert_true(lock >= 0);
+    assert_int_equal(net_store_lock(h.net_dir, 30), -EBUSY);
+    close(lock);
+    lock = net_store_lock(h.net_dir, 0);
+    assert_true(lock >= 0);
+    close(lock);
+}
+
 int main(void) {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_empty),   T(test_generations), T(test_every_truncation_is_noticed),
-        T(test_pending), T(test_refusal),     T(test_a_folder_that_cannot_be_written),
+        T(test_empty),
+        T(test_generations),
+        T(test_every_truncation_is_noticed),
+        T(test_pending),
+        T(test_refusal),
+        T(test_a_folder_that_cannot_be_written),
+        T(test_before),
+        T(test_witnesses_and_lock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

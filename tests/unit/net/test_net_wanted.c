@@ -167,6 +167,27 @@ static void test_contradictions(void **state) {
     assert_refused(f->db, ERR_NET_CONFIG_INVALID, "xe bond-destroy");
 }
 
+/* What the row records is laid over what the other rows say, for host and coordinator alike. */
+static void test_repair(void **state) {
+    struct fixture *f = *state;
+    add_rows(f->db);
+    _cleanup_net_config_ struct net_config *before = wanted(f->db, 0x01);
+    assert_null(before->repair);
+    modify(f->db, CLASS_host, 0x01,
+           "{'other_config':['map',[['network-repair','{\\\"format\\\":\\\"muster-repair\\\",\\\"version\\\":1,"
+           "\\\"mtu\\\":1500,"
+           "\\\"management_on\\\":\\\"eth0\\\"}']]]}");
+    _cleanup_net_config_ struct net_config *c = wanted(f->db, 0x01);
+    assert_string_equal(c->management, "xenbr0");
+    assert_non_null(strstr(c->repair, "recorded"));
+    assert_int_equal(net_config_bridge(c, "xenbr0")->mtu, 1500);
+    assert_int_equal(net_config_bridge(c, "xapi0")->mtu, 9000);
+    assert_int_equal(net_config_bridge(c, "xapi0")->n_legs, 1);
+    assert_true(net_config_bridge(c, "xenbr0")->network_uuid[0]);
+    modify(f->db, CLASS_host, 0x01, "{'other_config':['map',[['network-repair','nonsense']]]}");
+    assert_refused(f->db, ERR_NET_CONFIG_INVALID, "host-network-repair-withdraw host=h1");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_bonded_host, setup, teardown),
@@ -174,6 +195,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_unplugged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mtu, setup, teardown),
         cmocka_unit_test_setup_teardown(test_contradictions, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_repair, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
