@@ -5,10 +5,8 @@ set -euo pipefail
 
 build=${1:?usage: test BUILD-FOLDER}
 lab_program=$build/src/lab/muster-lab
-skip() {
-    printf 'skipped: %s\n' "$1"
-    exit 77
-}
+# shellcheck source=tests/system/lab/check.sh
+. "$(dirname "${BASH_SOURCE[0]}")/check.sh"
 [ "$(id -u)" -eq 0 ] || skip 'it needs root'
 for tool in ip nft ovs-vswitchd lldpd mkfs.ext4 losetup dnsmasq udhcpc python3; do
     command -v "$tool" >/dev/null || skip "'$tool' is not installed (tools/install-deps)"
@@ -40,41 +38,6 @@ cleanup() {
     if [ "$status" -eq 0 ]; then printf 'all of it holds\n'; else printf 'the test ended with %d\n' "$status"; fi
 }
 trap cleanup EXIT
-
-# check WHAT COMMAND...: must succeed; refuse WHAT COMMAND...: must fail.
-check() {
-    local what=$1
-    shift
-    if "$@" >"$top/out" 2>&1; then
-        printf 'ok %4d s  %s\n' "$SECONDS" "$what"
-    else
-        printf 'NOT %3d s  %s\n     command: %s\n' "$SECONDS" "$what" "$*"
-        sed 's/^/     | /' "$top/out"
-        exit 1
-    fi
-}
-refuse() {
-    local what=$1
-    shift
-    if "$@" >"$top/out" 2>&1; then
-        printf 'NOT %3d s  %s\n     this should have failed: %s\n' "$SECONDS" "$what" "$*"
-        exit 1
-    fi
-    printf 'ok %4d s  %s\n' "$SECONDS" "$what"
-}
-# eventually SECONDS WHAT COMMAND...: holds within that time.
-eventually() {
-    local end=$((SECONDS + $1)) what=$2
-    shift 2
-    until "$@" >"$top/out" 2>&1; do
-        if [ "$SECONDS" -ge "$end" ]; then
-            check "$what" "$@"
-            return
-        fi
-        sleep 0.1
-    done
-    printf 'ok %4d s  %s\n' "$SECONDS" "$what"
-}
 
 # Management by hand, for a build without muster-netboot, and with data networks that carry large frames.
 bond_by_hand() { # HOST LAST-BYTE
