@@ -221,6 +221,16 @@ static void recall_trigger(struct netboot *n, struct netboot_report *report) {
         add_trigger_problem(report, buf_str(&text));
 }
 
+/* The switch daemon starts when this program has ended. This waits for no event but for a clock: see
+ * ovs_start_pause_ms. */
+static void hold_switch_back(const struct net_config *c) {
+    unsigned ms = c->datapath == NET_DATAPATH_SYSTEM ? ovs_start_pause_ms(net_clock_ms()) : 0;
+    if (ms > 0) {
+        log_notice("the switch starts in %u ms: it would find no processors in the first ten seconds of a machine", ms);
+        net_wait_ms(ms);
+    }
+}
+
 int netboot_boot(struct netboot *n) {
     uint64_t started_ms = net_clock_ms();
     struct netboot_report report = {0};
@@ -237,7 +247,10 @@ int netboot_boot(struct netboot *n) {
     bool ok = netboot_converge(n, c, live ? NET_PLAN_LIVE : NET_PLAN_BOOT,
                                live ? NET_APPLY_BEFORE_SWITCH | NET_APPLY_WITH_SWITCH : NET_APPLY_BEFORE_SWITCH,
                                GARP_COUNT, &report, &phase, &e);
-    return finish(n, &report, &phase, started_ms, ok ? NETBOOT_OK : NETBOOT_FAILED, e);
+    code = finish(n, &report, &phase, started_ms, ok ? NETBOOT_OK : NETBOOT_FAILED, e);
+    if (!live)
+        hold_switch_back(c);
+    return code;
 }
 
 /* Waits until the switch daemon answers and has taken what its database holds. */

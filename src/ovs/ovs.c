@@ -3,6 +3,8 @@
 
 #include "base/str.h"
 
+#define COUNTS_PROCESSORS_MS 10100 /* ten seconds, and a little for a clock that is read twice */
+
 void ovs_free(struct ovs *o) {
     if (o)
         o->ops->free(o);
@@ -35,6 +37,10 @@ bool ovs_bond_status(struct ovs *o, const char *port, struct ovs_bond_status *re
 
 char *ovs_handler_problem(struct ovs *o) {
     return o->ops->handler_problem(o);
+}
+
+unsigned ovs_start_pause_ms(uint64_t up_ms) {
+    return up_ms < COUNTS_PROCESSORS_MS ? (unsigned)(COUNTS_PROCESSORS_MS - up_ms) : 0;
 }
 
 void ovs_state_done(struct ovs_state *s) {

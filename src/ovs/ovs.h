@@ -167,3 +167,10 @@ bool ovs_bond_status(struct ovs *o, const char *port, struct ovs_bond_status *re
  * loses every packet and says so nowhere. NULL: all is well. Else one sentence with the cure, owned by the caller.
  */
 char *ovs_handler_problem(struct ovs *o);
+/*
+ * How long a switch daemon for the kernel's datapath must not be started yet, on a machine that has been up for
+ * `up_ms`. Open vSwitch 3.1 counts processors at most once in ten seconds of the monotonic clock and takes none until
+ * the first time (lib/ovs-thread.c); the kernel's datapath has a handler per processor, so without any it loses every
+ * packet (measured).
+ */
+unsigned ovs_start_pause_ms(uint64_t up_ms);

@@ -26,6 +26,7 @@
 #define STEP_MS 180000 /* emulated, on a machine that does other things, too */
 #define GOODBYE_MS 60000
 #define RESTART_PAUSE_MS 1000
+#define CLOCK_LATER_S 30 /* beyond the first ten seconds */
 
 #define ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -159,6 +160,31 @@ static bool parameter(const char *word) {
     return strstr(line, word) != NULL;
 }
 
+static const char *const boot_argv[] = {"muster-netboot", "--timeout", "90000", "boot", NULL};
+static const char *const switch_argv[] = {"ovs-vswitchd",
+                                          "unix:" SWITCH_SOCKET,
+                                          "--pidfile",
+                                          "-vconsole:off",
+                                          "-vsyslog:off",
+                                          "--log-file=/var/log/openvswitch/ovs-vswitchd.log",
+                                          NULL};
+
+/* The program with a clock that is that many seconds ahead. Lives as long as this program. */
+static const char *const *with_clock(long ahead_s, const char *const argv[]) {
+    static const char *ret[2][16] = {0};
+    static char offset[2][24];
+    static size_t n;
+    if (ahead_s == 0 || n == 2)
+        return argv;
+    snprintf(offset[n], sizeof offset[n], "%ld", ahead_s);
+    /* --fork: a process that has asked for another clock can start no thread itself. */
+    const char **v = ret[n], *const prefix[] = {"unshare", "--fork", "--time", "--monotonic", offset[n++]};
+    memcpy(v, prefix, sizeof prefix);
+    for (size_t i = 0; argv[i]; i++)
+        v[sizeof prefix / sizeof prefix[0] + i] = argv[i];
+    return v;
+}
+
 static void boot(void) {
     service_start("/var/log/ovsdb-server.log",
                   ARGV("ovsdb-server", SWITCH_DB, "--remote=punix:" SWITCH_SOCKET, "--pidfile", "-vconsole:off",
@@ -169,18 +195,14 @@ static void boot(void) {
     }
     if (access("/etc/metal/before-netboot", F_OK) == 0)
         say("hook %d", run("/var/log/hook.log", ARGV("bash", "/etc/metal/before-netboot")));
-    say("netboot boot %d", run("/var/log/muster-netboot.log", ARGV("muster-netboot", "--timeout", "90000", "boot")));
-    /*
-     * Open vSwitch 3.1 counts processors once in ten seconds of its clock, and takes none until then: earlier after the
-     * start of a machine it has no handler threads and loses every packet. metal.early gives it a clock that has just
-     * begun.
-     */
-    char offset[24];
-    snprintf(offset, sizeof offset, "%ld", parameter("metal.early") ? 1 - now_ms() / 1000 : 30);
-    service_start("/var/log/ovs-vswitchd.log",
-                  ARGV("unshare", "--fork", "--time", "--monotonic", offset, "ovs-vswitchd", "unix:" SWITCH_SOCKET,
-                       "--pidfile", "-vconsole:off", "-vsyslog:off",
-                       "--log-file=/var/log/openvswitch/ovs-vswitchd.log"));
+    /* The clock of netboot's boot and of the switch daemon; see README.md. 0: the machine's. */
+    bool early = parameter("metal.early"), later = parameter("metal.later");
+    say("netboot boot %d",
+        run("/var/log/muster-netboot.log", with_clock(early || later ? CLOCK_LATER_S : 0, boot_argv)));
+    service_start("/var/log/ovs-vswitchd.log", with_clock(early   ? 1 - now_ms() / 1000
+                                                          : later ? CLOCK_LATER_S
+                                                                  : 0,
+                                                          switch_argv));
     say("netboot verify %d",
         run("/var/log/muster-netboot.log", ARGV("muster-netboot", "--timeout", "90000", "verify")));
     const char *const *musterd = ARGV("musterd");

@@ -35,6 +35,13 @@ static void test_a_port_without_request_follows_its_legs(void **unused) {
     ovs_free(o);
 }
 
+static void test_a_young_machine_starts_no_switch(void **unused) {
+    assert_int_equal(ovs_start_pause_ms(0), 10100);
+    assert_int_equal(ovs_start_pause_ms(4600), 5500);
+    assert_int_equal(ovs_start_pause_ms(10100), 0);
+    assert_int_equal(ovs_start_pause_ms(UINT64_C(1) << 40), 0);
+}
+
 static void test_a_refused_mtu_is_silent(void **unused) {
     struct ovs *o = ovs_fake_new();
     ovs_fake_limit_mtu(o, "eth0", 1500);
@@ -105,6 +112,7 @@ static void test_a_stuck_switch_is_noticed(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_young_machine_starts_no_switch),
         cmocka_unit_test(test_a_port_without_request_follows_its_legs),
         cmocka_unit_test(test_a_refused_mtu_is_silent),
         cmocka_unit_test(test_a_failed_transaction_changes_nothing),
