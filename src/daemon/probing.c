@@ -86,6 +86,7 @@ static void on_reconfigure(struct loop_source *s, void *userdata) {
     if (!same_legs(was, n_was, p->legs, p->n_legs) || !same_peers(p->peers, p->n_peers, peers, n_peers)) {
         memcpy(p->peers, peers, n_peers * sizeof(*peers));
         p->n_peers = n_peers;
+        loop_timer_set(p->survey_timer, 0); /* bridges may be others now, without the guard rule */
         probe_configure(p->probe, legs, p->n_legs, peers, n_peers);
     }
     loop_timer_set(p->publish, PUBLISH_MS);
@@ -265,7 +266,7 @@ static void survey_done(void *data) {
 
 static void on_survey(struct loop_source *source, void *userdata) {
     struct probing *p = userdata;
-    loop_timer_set(p->survey_timer, SURVEY_MS);
+    loop_timer_set(p->survey_timer, p->surveying ? SURVEY_FIRST_MS : SURVEY_MS);
     if (p->surveying)
         return;
     struct survey *s = xnew0(struct survey);
@@ -342,6 +343,7 @@ void probing_prove(struct probing *p, uint64_t deadline_ms, probing_done_fn *don
     probing_done_fn *earlier = TAKE(p->done);
     void *earlier_userdata = p->done_userdata;
     on_reconfigure(NULL, p);
+    loop_timer_set(p->survey_timer, 0); /* what is proven has just been made: a new bridge has no guard rule yet */
     probe_prove(p->probe, deadline_ms, on_proof, p);
     p->done = done;
     p->done_userdata = userdata;
