@@ -20,7 +20,7 @@ renice -n -10 -p $$ >/dev/null 2>&1 || true
 
 if [ -z "${METAL_TOP:-}" ]; then
     [ "$(id -u)" -eq 0 ] || skip 'it needs root'
-    for tool in qemu-system-x86_64 ovs-vswitchd ip mkfs.ext4 python3 openssl; do
+    for tool in qemu-system-x86_64 ovs-vswitchd ip nft mkfs.ext4 python3 openssl; do
         command -v "$tool" >/dev/null || skip "'$tool' is not installed (tools/install-deps)"
     done
     [ -x /usr/lib/qemu/virtiofsd ] || skip "'virtiofsd' is not installed (tools/install-deps)"
@@ -70,7 +70,7 @@ switch_start() { # PORT...
     # A MAC that moved is relearnt quickly, as hardware does.
     vsctl set Open_vSwitch . other_config:max-revalidator=100 -- add-br sw -- set bridge sw datapath_type=netdev "${add[@]}"
 }
-# limit PORT BYTES: frames into the switch through that port that are larger than an MTU of BYTES are lost; limit: none.
+# limit PORT BYTES: frames through that port of the switch that are larger than an MTU of BYTES are lost, both ways; limit: none.
 limit() {
     {
         printf 'delete\n'
@@ -83,8 +83,15 @@ limit() {
         printf 'add table=1,priority=0,actions=NORMAL\n'
     } >"$top/flows"
     ovs-ofctl --bundle add-flows "unix:$switch_run/sw.mgmt" "$top/flows"
+    # What leaves through a port cannot be measured by a rule of the switch.
+    {
+        printf 'table netdev metal\ndelete table netdev metal\n'
+        if [ $# -eq 2 ]; then
+            printf 'table netdev metal {\n  chain out {\n    type filter hook egress device "%s" priority 0; policy accept;\n' "$1"
+            printf '    @ll,96,16 0x8100 meta length > %d drop\n    @ll,96,16 != 0x8100 meta length > %d drop\n  }\n}\n' $(($2 + 18)) $(($2 + 14))
+        fi
+    } | nft -f -
 }
-
 # A place in VLAN 55 from which a test looks at hosts, with frames of 9000 bytes.
 desk_start() {
     vsctl add-port sw desk tag=55 -- set interface desk type=internal mtu_request=9000
