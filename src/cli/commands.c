@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-static const struct command_group *const groups[] = {&commands_pool,   &commands_host, &commands_network,
-                                                     &commands_change, &commands_path, &commands_others,
+static const struct command_group *const groups[] = {&commands_pool,   &commands_host,    &commands_network,
+                                                     &commands_change, &commands_path,    &commands_others,
                                                      &commands_vm,     &commands_vm_disks};
 
 const struct command *command_at(unsigned i) {

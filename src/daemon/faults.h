@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is wrong with this host now, gathered from all who find faults here (prober, network start, network agent, watch), and
- * shown in host.faults of the volatile store. Each source states its whole list again whenever it changes. A fault is
- * shown after it has held for a moment and withdrawn after it has been gone for one, so that nothing flaps. Loop
- * thread.
+ * What is wrong with this host now, gathered from all who find faults here (prober, network start, network agent,
+ * watch), and shown in host.faults of the volatile store. Each source states its whole list again whenever it changes.
+ * A fault is shown after it has held for a moment and withdrawn after it has been gone for one, so that nothing flaps.
+ * Loop thread.
  */
 #pragma once
 

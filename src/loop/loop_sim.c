@@ -25,7 +25,7 @@ struct loop_sim {
     unsigned n_loops_ever;
     unsigned n_loops;
     const struct sim_loop *running; /* whose event runs now; NULL between events */
-    struct event **heap; /* heap[0] is due first */
+    struct event **heap;            /* heap[0] is due first */
     size_t n;
     size_t capacity;
 };

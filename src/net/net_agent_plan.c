@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The dry run of one host: its own planner against what it has, and nothing touched. */
-#include <errno.h>
-#include <sys/socket.h>
-
 #include "base/str.h"
 #include "net/net_agent_private.h"
-#include "net/net_observe.h"
 #include "net/net_watch.h"
-
-#define ASK_MS 300
 
 struct planning {
     struct net_job *job; /* never run as one: it carries what a look needs */
@@ -41,46 +35,6 @@ static void take_new(struct net_problems *to, struct net_problems *from, const s
     net_problems_done(from);
 }
 
-static bool has_address(const struct net_observed *is, const struct net_addr *a) {
-    for (size_t i = 0; i < is->n_addrs; i++)
-        if (net_addr_same_host(&is->addrs[i].addr, a))
-            return true;
-    return false;
-}
-
-static bool has_gateway(const struct net_observed *is, const struct net_addr *a) {
-    for (size_t i = 0; i < is->n_routes; i++)
-        if (is->routes[i].gateway.family != NET_FAMILY_NONE && net_addr_same_host(&is->routes[i].gateway, a))
-            return true;
-    return false;
-}
-
-/*
- * An address that the host is to get must be nobody's, and its new gateway somebody's. Asked where the network is
- * reached already: one whose bridge does not exist yet is seen to after the change, by the checkpoint.
- */
-static void ask_link(struct planning *p, const struct net_observed *is, const struct net_bridge *b) {
-    const struct net_obs_link *l = net_observed_link(is, b->name);
-    struct net_fault_facts facts = {
-        .host = p->job->target->host_name, .bridge = b->name, .network_uuid = b->network_uuid};
-    char text[LINK_IP_TEXT_SIZE], mac_text[LINK_MAC_TEXT_SIZE];
-    struct link_mac mac;
-    if (!l || !l->up || b->ip4.mode != NET_IP_STATIC)
-        return;
-    struct link_ip ip = net_to_link_ip(&b->ip4.address), gateway = net_to_link_ip(&b->ip4.gateway), nobody = {0};
-    if (!has_address(is, &b->ip4.address) && net_watch_is_taken(p->job->link, b->name, &ip, &mac)) {
-        _cleanup_free_ char *detail =
-            strf("%s is also used by the machine with MAC %s", link_ip_text(&ip, text), link_mac_text(&mac, mac_text));
-        facts.detail = detail;
-        net_problems_add(&p->plan.problems, NET_FAULT_ADDRESS_TAKEN, &facts);
-    }
-    if (gateway.family == AF_INET && !has_gateway(is, &b->ip4.gateway) &&
-        link_arp_probe(p->job->link, b->name, &nobody, &gateway, ASK_MS, &mac) == -ETIMEDOUT) {
-        facts.detail = link_ip_text(&gateway, text);
-        net_problems_add(&p->plan.problems, NET_FAULT_GATEWAY_SILENT, &facts);
-    }
-}
-
 static void plan_run(void *data) {
     struct planning *p = data;
     struct net_job *j = p->job;
@@ -107,8 +61,7 @@ static void plan_run(void *data) {
     p->plan.diff = p->good ? net_config_diff_text(p->good, j->target) : xstrdup("");
     take_new(&p->plan.problems, &then.problems, &p->known);
     then.problems = (struct net_problems){0};
-    for (unsigned i = 0; i < j->target->n_bridges; i++)
-        ask_link(p, is, &j->target->bridges[i]);
+    net_watch_before(j->link, is, j->target, &p->plan.problems);
 }
 
 static void plan_done(void *data) {

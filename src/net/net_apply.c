@@ -266,7 +266,7 @@ static void add_fault(struct net_apply_env *env, const struct net_step *s, const
 /* Ends a step: notes a failure as the plan says. False when the plan stops here. */
 static bool end_step(struct net_apply_env *env, const struct net_step *s, uint64_t started_ms, char *problem,
                      const struct net_expect *failed, struct net_apply_result *ret, struct error **errp) {
-    _cleanup_free_ char *owned = problem;
+    _cleanup_free_ char *owned _unused_ = problem;
     if (env->hooks && env->hooks->report)
         env->hooks->report(s, (unsigned)(net_clock_ms() - started_ms), problem, env->hooks->userdata);
     if (problem && s->on_fail == NET_FAIL_STOP) {

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/str.h"
+#include "net/net_observe.h"
 
 #define ASK_MS 300
 #define MAX_SIGHTS 64
@@ -146,7 +147,7 @@ static void look_at_lacp(struct look *l, const struct net_bridge *b) {
 
 /* ---- addresses ---- */
 
-bool net_watch_is_taken(struct link *l, const char *name, const struct link_ip *ip, struct link_mac *ret) {
+static bool is_taken(struct link *l, const char *name, const struct link_ip *ip, struct link_mac *ret) {
     const struct link_ip nobody = {0};
     return ip->family == AF_INET && link_arp_probe(l, name, &nobody, ip, ASK_MS, ret) == 0;
 }
@@ -162,7 +163,7 @@ static void look_at_address(struct look *l, const struct net_bridge *b, const st
                             const struct link_ip *ip) {
     char text[LINK_IP_TEXT_SIZE], mac_text[LINK_MAC_TEXT_SIZE];
     struct link_mac mac;
-    if (!net_watch_is_taken(l->in->link, k->name, ip, &mac) || is_own(l, &mac))
+    if (!is_taken(l->in->link, k->name, ip, &mac) || is_own(l, &mac))
         return;
     _cleanup_free_ char *detail =
         strf("%s is also used by the machine with MAC %s", link_ip_text(ip, text), link_mac_text(&mac, mac_text));
@@ -232,4 +233,52 @@ void net_watch_look(struct net_watch *w, const struct net_watch_in *in, struct n
     link_infos_done(&l.links);
     link_addresses_done(&l.addresses);
     link_routes_done(&l.routes);
+}
+
+/* ---- before a change ---- */
+
+static bool has_address(const struct net_observed *is, const struct net_addr *a) {
+    for (size_t i = 0; i < is->n_addrs; i++)
+        if (net_addr_same_host(&is->addrs[i].addr, a))
+            return true;
+    return false;
+}
+
+static bool has_gateway(const struct net_observed *is, const struct net_addr *a) {
+    for (size_t i = 0; i < is->n_routes; i++)
+        if (is->routes[i].gateway.family != NET_FAMILY_NONE && net_addr_same_host(&is->routes[i].gateway, a))
+            return true;
+    return false;
+}
+
+/*
+ * An address that the host is to get must be nobody's, and its new gateway somebody's. Asked where the network is
+ * reached already: one whose bridge does not exist yet is seen to after the change, by the checkpoint.
+ */
+static void ask_before(struct link *link, const struct net_observed *is, const struct net_config *target,
+                       const struct net_bridge *b, struct net_problems *ret) {
+    const struct net_obs_link *l = net_observed_link(is, b->name);
+    struct net_fault_facts facts = {.host = target->host_name, .bridge = b->name, .network_uuid = b->network_uuid};
+    char text[LINK_IP_TEXT_SIZE], mac_text[LINK_MAC_TEXT_SIZE];
+    struct link_mac mac;
+    if (!l || !l->up || b->ip4.mode != NET_IP_STATIC)
+        return;
+    struct link_ip ip = net_to_link_ip(&b->ip4.address), gateway = net_to_link_ip(&b->ip4.gateway), nobody = {0};
+    if (!has_address(is, &b->ip4.address) && is_taken(link, b->name, &ip, &mac)) {
+        _cleanup_free_ char *detail =
+            strf("%s is also used by the machine with MAC %s", link_ip_text(&ip, text), link_mac_text(&mac, mac_text));
+        facts.detail = detail;
+        net_problems_add(ret, NET_FAULT_ADDRESS_TAKEN, &facts);
+    }
+    if (gateway.family == AF_INET && !has_gateway(is, &b->ip4.gateway) &&
+        link_arp_probe(link, b->name, &nobody, &gateway, ASK_MS, &mac) == -ETIMEDOUT) {
+        facts.detail = link_ip_text(&gateway, text);
+        net_problems_add(ret, NET_FAULT_GATEWAY_SILENT, &facts);
+    }
+}
+
+void net_watch_before(struct link *l, const struct net_observed *is, const struct net_config *target,
+                      struct net_problems *ret) {
+    for (unsigned i = 0; i < target->n_bridges; i++)
+        ask_before(l, is, target, &target->bridges[i], ret);
 }

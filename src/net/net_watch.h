@@ -11,6 +11,7 @@
 #include "link/link.h"
 #include "net/net_config.h"
 #include "net/net_fault.h"
+#include "net/net_observed.h"
 #include "ovs/ovs.h"
 
 #define NET_WATCH_MS 3000 /* between looks */
@@ -34,5 +35,9 @@ void net_watch_free(struct net_watch *w); /* accepts NULL */
 /* Appends what is to be told now. A kernel or switch that does not answer tells nothing new. */
 void net_watch_look(struct net_watch *w, const struct net_watch_in *in, struct net_problems *ret);
 
-/* Whether somebody on the link of `name` has this IPv4 address; `ret` is whose. Blocks for at most 0.3 s. */
-bool net_watch_is_taken(struct link *l, const char *name, const struct link_ip *ip, struct link_mac *ret);
+/*
+ * Before a change: appends what an address or gateway that `target` has and the host has not would run into. Asked
+ * where the network is reached already; blocks as a look does.
+ */
+void net_watch_before(struct link *l, const struct net_observed *is, const struct net_config *target,
+                      struct net_problems *ret);

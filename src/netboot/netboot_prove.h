@@ -17,7 +17,7 @@ struct netboot_proof {
     struct link_echo list[LINK_ECHO_MAX];
     char texts[LINK_ECHO_MAX][NET_ADDR_TEXT_SIZE];
     unsigned n;
-    unsigned n_hosts; /* the first of the list are the pool's hosts: their word counts first */
+    unsigned n_hosts;          /* the first of the list are the pool's hosts: their word counts first */
     struct net_config *target; /* owned: a DHCP server may name the gateway later */
     struct netboot *netboot;
 };

@@ -189,10 +189,9 @@ static void test_beside_a_real_loop(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_seed_same_story),
-                                       cmocka_unit_test(test_calls_timers_and_jobs),
-                                       cmocka_unit_test(test_freed_loop_is_silent), cmocka_unit_test(test_wall_clock),
-                                       cmocka_unit_test(test_a_loop_that_stands_still),
-                                       cmocka_unit_test(test_beside_a_real_loop)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_same_seed_same_story),     cmocka_unit_test(test_calls_timers_and_jobs),
+        cmocka_unit_test(test_freed_loop_is_silent),     cmocka_unit_test(test_wall_clock),
+        cmocka_unit_test(test_a_loop_that_stands_still), cmocka_unit_test(test_beside_a_real_loop)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
