@@ -92,10 +92,10 @@ limit() {
         fi
     } | nft -f -
 }
-# A place in VLAN 55 from which a test looks at hosts, with frames of 9000 bytes.
+# desk_start TAG ADDRESS: a place in that VLAN (0: untagged) from which a test looks at hosts, with frames of 9000 bytes; their gateway.
 desk_start() {
-    vsctl add-port sw desk tag=55 -- set interface desk type=internal mtu_request=9000
-    ip addr add 10.9.55.1/24 dev desk
+    vsctl add-port sw desk tag="$1" -- set interface desk type=internal mtu_request=9000
+    ip addr add "$2" dev desk
     ip link set dev desk up
 }
 
@@ -150,8 +150,9 @@ host_start() {
     printf '%d\n' $! >"$d/pid"
     eventually_quietly 10 test -S "$d/ask"
 }
-# on HOST SCRIPT: runs it there. On a machine that does other things at the same time everything takes long.
-on() { "$metal/ask" "$top/$1/ask" 240 <<<"$2"; }
+# on HOST SCRIPT: runs it there. On a machine that does other things at the same time everything takes long;
+# ASK_S: seconds until a question counts as lost, as it is when the host restarts.
+on() { "$metal/ask" "$top/$1/ask" "${ASK_S:-240}" <<<"$2"; }
 booted() { on "$1" 'until [ -e /run/metal/booted ]; do sleep 0.1; done'; }
 # Takes the power away; host_start gives it again.
 power_off() {
