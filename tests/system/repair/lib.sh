@@ -18,7 +18,9 @@ bonded_pool() {
     for host in h1 h2; do eventually 60 "$host is ready" is_ready $host; done
 }
 fault_is() { on "${3:-h1}" host-param-get uuid="$(on "${3:-h1}" host-list name-label="$1" --minimal)" param-name=faults | grep -q "$2"; }
-is_marked() { fault_is "$1" "MUSTER-N219.*$2"; }
+# The host shows the repair, and the pool's row has it: a moment lies between the two.
+is_recorded() { on h1 host-param-get uuid="$(on h1 host-list name-label="$1" --minimal)" param-name=other-config | grep -q network-repair; }
+is_marked() { fault_is "$1" "MUSTER-N219.*$2" && is_recorded "$1"; }
 is_unmarked() { ! fault_is "$1" MUSTER-N219; }
 # The kernel and the switch have what the disk says, and nothing is left to be done.
 is_whole() { lab exec "$1" -- muster-netboot plan | grep -q 'Nothing to do'; }
