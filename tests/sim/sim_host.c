@@ -177,7 +177,7 @@ void sim_daemon_start(struct sim_host *h) {
                                      .worker = d->worker,
                                      .faults = d->faults,
                                      .self = d->self,
-                                     .switch_run_dir = run,
+                                     .switch_run_dir = "/nowhere", /* kept; there is no switch to ask */
                                      .is_live = is_live,
                                      .is_coordinator = is_coordinator,
                                      .userdata = d};

@@ -58,7 +58,8 @@ static void draw_all(const struct tui_facts *f) {
                 require_printable(frame.spans[k].text);
                 require(frame.spans[k].column + tui_text_width(frame.spans[k].text) <= sizes[i][1]);
             }
-            free(tui_frame_text(&frame));
+            if (sizes[i][0] < 10) /* its time grows with the area */
+                free(tui_frame_text(&frame));
             tui_frame_done(&frame);
         }
         s.screen = 0;

@@ -282,18 +282,19 @@ static void test_what_is_not_there_says_so(void **state) {
     struct fx *fx = *state;
     struct uuid vm = fx_add(fx, CLASS_VM);
     fx_settle(fx);
-    assert_string_equal(fx_fail(fx, "VM.start", "[$S, \"%s\", false, false]", fx_ref(&vm)), "NOT_IMPLEMENTED VM.start");
+    assert_string_equal(fx_fail(fx, "VM.get_boot_record", "[$S, \"%s\"]", fx_ref(&vm)),
+                        "NOT_IMPLEMENTED VM.get_boot_record");
     assert_string_equal(fx_fail(fx, "VMPP.get_all_records", "[$S]"), "MESSAGE_REMOVED");
     assert_string_equal(fx_fail(fx, "VIF_metrics.get_all", "[$S]"), "MESSAGE_REMOVED");
     assert_string_equal(fx_fail(fx, "VM.get_is_snapshot_from_vmpp", "[$S, \"%s\"]", fx_ref(&vm)), "MESSAGE_REMOVED");
-    assert_string_equal(fx_fail(fx, "VM.set_is_a_template", "[$S, \"%s\", true]", fx_ref(&vm)),
-                        "NOT_IMPLEMENTED VM.set_is_a_template");
+    assert_string_equal(fx_fail(fx, "VM.set_has_vendor_device", "[$S, \"%s\", true]", fx_ref(&vm)),
+                        "NOT_IMPLEMENTED VM.set_has_vendor_device");
     /* npm xen-api takes the classes from here: what cannot be listed must not be named. */
     const char *methods = fx_call(fx, "system.listMethods", "[]");
     assert_non_null(strstr(methods, "\"VM.get_all_records\""));
     assert_null(strstr(methods, "VMPP."));
     assert_null(strstr(methods, "VIF_metrics.get_all_records"));
-    assert_null(strstr(methods, "VM.start\""));
+    assert_null(strstr(methods, "VM.get_boot_record\""));
 }
 
 static void test_storage_types(void **state) {

@@ -307,6 +307,8 @@ static void test_memory(void **state) {
     const char *host = fx_ref(&fx->hosts[1]);
     struct uuid metrics = db_companion_uuid(&fx->hosts[1], "host_metrics");
     db_volatile_set(fx->db, &fx->hosts[1], CLASS_host_metrics, &metrics, FIELD_host_metrics_memory_free, value_int(7));
+    db_volatile_set(fx->db, &fx->hosts[1], CLASS_host_metrics, &metrics, FIELD_host_metrics_memory_total,
+                    value_int(INT64_C(1) << 33));
     fx_set(fx, CLASS_host, &fx->hosts[1], FIELD_host_memory_overhead, value_int(5));
     fx_settle(fx);
     assert_string_equal(fx_call(fx, "host.compute_free_memory", "[$S, \"%s\"]", host), "7");
