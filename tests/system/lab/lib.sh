@@ -7,6 +7,7 @@ build=${1:?usage: test BUILD-FOLDER}
 lab_program=$build/src/lab/muster-lab
 # shellcheck source=tests/system/lab/check.sh
 . "$(dirname "${BASH_SOURCE[0]}")/check.sh"
+[ -x "$lab_program" ] || skip "there is no build in '$build' (make build)"
 [ "$(id -u)" -eq 0 ] || skip 'it needs root'
 for tool in ip nft ovs-vswitchd lldpd mkfs.ext4 losetup dnsmasq udhcpc python3; do
     command -v "$tool" >/dev/null || skip "'$tool' is not installed (tools/install-deps)"
