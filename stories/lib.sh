@@ -39,10 +39,10 @@ figure() {
     printf '   %s%s: %s %s%s\n' "$C_DIM" "$1" "$2" "$3" "$C_END"
 }
 
-# pings WHAT HOST: the end of a ping at 10 ms; more than thirty lost (what the naive way loses) fail the story.
+# pings WHAT HOST: the end of a ping at 10 ms; more than ten lost fail the story.
 pings() {
     local report
-    report=$(quiet_lab ping-report "$2" --max-lost 30) || fail "$1: $report"
+    report=$(quiet_lab ping-report "$2" --max-lost 10) || fail "$1: $report"
     say "$report"
     local lost=${report#*lost=} sent=${report#*sent=}
     figure "$1, pings at 10 ms lost" "${lost%% *}" "of ${sent%% *}"
