@@ -149,6 +149,20 @@ static void on_checked(struct db_server *s, const struct child_result *r) {
         server_fail(s, "the file of the pool database is damaged and is kept as '%s': %s", name, text);
 }
 
+/*
+ * The log's last word is that this server has left: it was out when it ended, before its file was set aside (a host
+ * that goes down waits for that only so long). Started it never will be; without the file the host takes part as a
+ * relay.
+ */
+static void on_has_left(struct db_server *s) {
+    _cleanup_free_ char *name = NULL;
+    int r = server_set_aside(s, "left", &name);
+    if (r < 0)
+        server_fail(s, "this server has left the cluster, and its file cannot be set aside: %s", strerror(-r));
+    else
+        server_fail(s, "this server has left the cluster; its file is kept as '%s'", name);
+}
+
 static void on_server_started(struct db_server *s, const struct child_result *r) {
     if (r->exit_code == 0) {
         server_next(s);
@@ -156,6 +170,10 @@ static void on_server_started(struct db_server *s, const struct child_result *r)
     }
     free(s->server_text);
     s->server_text = server_said(s, r);
+    if (strstr(s->server_text, "server does not belong to cluster")) {
+        on_has_left(s);
+        return;
+    }
     server_run(s, s->step_timeout_ms, on_checked, (const char *const[]){"ovsdb-tool", "check-cluster", s->file, NULL});
 }
 

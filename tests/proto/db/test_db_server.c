@@ -305,6 +305,27 @@ static void test_three(void **state) {
     strv_done(&voters);
 }
 
+/* Out of the cluster, but ended before its file was set aside: it takes part again without the file. */
+static void test_left(void **state) {
+    struct fixture *f = *state;
+    start_cluster(f, 2);
+    write_name(f, 1, "both", NULL);
+    OPERATION(f, "", db_server_kick(host(f, 0), address(1), on_done, f));
+    RUN_UNTIL(f->loop, 10000, !status_of(f, 1).is_member);
+    kill_host(f, 1);
+    OPERATION(f, "has left the cluster; its file is kept as", db_server_start_voter(host(f, 1), on_done, f));
+    _cleanup_free_ char *aside = path_of(f, 1, "db/pool.db.left-1");
+    assert_true(fs_exists(aside));
+    assert_false(db_server_has_file(host(f, 1)));
+    struct strv voters = {0};
+    strv_add(&voters, address(0));
+    OPERATION(f, "", db_server_start_relay(host(f, 1), &voters, on_done, f));
+    check_name(f, 1, "both");
+    OPERATION(f, "", db_server_join(host(f, 1), address(1), &voters, on_done, f));
+    assert_int_equal(status_of(f, 0).n_peers, 2);
+    strv_done(&voters);
+}
+
 /* Joining what is not there: named, nothing runs, nothing is lost. */
 static void test_join_fails(void **state) {
     struct fixture *f = *state;
@@ -491,6 +512,7 @@ int main(void) {
         cmocka_unit_test(test_parse_status),
         cmocka_unit_test_setup_teardown(test_life, setup, teardown),
         cmocka_unit_test_setup_teardown(test_three, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_left, setup, teardown),
         cmocka_unit_test_setup_teardown(test_join_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dissolve, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
