@@ -93,6 +93,13 @@ static void op_end(const struct error *error, void *userdata) {
 
 static void hook_join(void *userdata, const struct api_join_args *args, api_op_done_fn *done, void *data) {
     struct daemon *d = userdata;
+    struct net_agent_state s;
+    struct rows_host facts;
+    struct error *e = NULL;
+    net_agent_state(netglue_agent(d->netglue), &s);
+    if (s.good && hostinfo_read(s.good, &facts, &e)) /* as they are by now: management may have moved */
+        pool_start(d->pool, &facts);
+    error_free(e);
     struct pool_join_request r = {
         .address = args->address, .user = args->user, .password = args->password, .fingerprint = args->fingerprint};
     pool_join_other(d->pool, &r, op_end, op_new(d, done, data));

@@ -15,7 +15,7 @@
 #define PRODUCT_VERSION "8.3.0" /* what clients of this API generation expect; ours is platform_version */
 #define MUSTER_VERSION "0.1.0"
 
-static void copy_address(const struct net_bridge *b, struct rows_nic *n) {
+static void copy_address(const struct net_bridge *b, struct rows_address *n) {
     char text[NET_ADDR_TEXT_SIZE];
     str_copy(n->mode, sizeof(n->mode),
              b->ip4.mode == NET_IP_STATIC ? "Static"
@@ -42,7 +42,7 @@ static void copy_address(const struct net_bridge *b, struct rows_nic *n) {
 }
 
 /* An address given by a server: what the management bridge has now. */
-static void read_given_address(struct link *l, const struct net_bridge *b, struct rows_nic *n) {
+static void read_given_address(struct link *l, const struct net_bridge *b, struct rows_address *n) {
     struct link_info info;
     struct link_addresses addresses = {0};
     char text[NET_ADDR_TEXT_SIZE];
@@ -69,15 +69,98 @@ static bool is_nic(const struct link_info *i) {
     return !i->loopback && (!i->kind[0] || str_eq(i->kind, "veth"));
 }
 
+static void read_address(struct link *l, const struct net_bridge *b, struct rows_address *ret) {
+    copy_address(b, ret);
+    read_given_address(l, b, ret);
+}
+
+static int nic_named(const struct rows_host *h, const char *device) {
+    for (unsigned i = 0; i < h->n_nics; i++)
+        if (str_eq(h->nics[i].device, device))
+            return (int)i;
+    return -1;
+}
+
+static bool read_bond(const struct net_bridge *b, const struct rows_host *h, struct rows_port *p) {
+    p->tag = -1;
+    str_copy(p->device, sizeof(p->device), b->bond.name);
+    str_copy(p->mode, sizeof(p->mode), net_bond_mode_text(b->bond.mode));
+    p->lacp_fast = b->bond.lacp_fast;
+    p->no_fallback = !b->bond.fallback_ab;
+    p->hash_src_mac = b->bond.hash_src_mac;
+    int primary = nic_named(h, net_bridge_primary_leg(b));
+    for (unsigned i = 0; i < b->n_legs && p->n_legs < ROWS_MAX_LEGS; i++) {
+        int nic = nic_named(h, b->legs[i]);
+        if (nic >= 0) /* one that is missing now comes back with its PIF, once there is one: pif-scan */
+            p->legs[p->n_legs++] = (unsigned)nic;
+    }
+    if (!p->n_legs)
+        return false;
+    p->primary = primary >= 0 ? (unsigned)primary : p->legs[0];
+    return true;
+}
+
+static bool read_vlan(const struct net_config *c, const struct net_bridge *b, struct rows_port *p) {
+    const struct net_bridge *base = net_config_base(c, b);
+    if (!base || !base->n_legs)
+        return false;
+    p->tag = b->tag;
+    str_copy(p->parent, sizeof(p->parent), b->parent);
+    str_copy(p->device, sizeof(p->device), base->purpose == NET_PURPOSE_BOND ? base->bond.name : base->legs[0]);
+    return true;
+}
+
+/* Bonds before VLANs, since these lie on them. */
+static void read_ports(struct link *l, const struct net_config *c, enum net_purpose purpose, struct rows_host *h) {
+    for (unsigned i = 0; i < c->n_bridges; i++) {
+        const struct net_bridge *b = &c->bridges[i];
+        if (b->purpose != purpose || h->n_ports == ROWS_MAX_PORTS)
+            continue;
+        struct rows_port *p = &h->ports[h->n_ports];
+        *p = (struct rows_port){.network_mtu = b->mtu, .management = str_eq(b->name, c->management)};
+        str_copy(p->bridge, sizeof(p->bridge), b->name);
+        if (purpose == NET_PURPOSE_BOND ? !read_bond(b, h, p) : !read_vlan(c, b, p))
+            continue;
+        read_address(l, b, &p->address);
+        h->n_ports++;
+        for (unsigned k = 0; k < p->n_legs; k++) {
+            h->nics[p->legs[k]].network_mtu = b->mtu;
+            str_copy(h->nics[p->legs[k]].bond, sizeof(h->nics[0].bond), p->device);
+        }
+    }
+}
+
+static void read_nic(const struct link_info *info, const struct net_config *c, struct rows_nic *n) {
+    *n = (struct rows_nic){.mtu = info->mtu, .address = {.mode = "None", .ipv6_mode = "None"}};
+    str_copy(n->device, sizeof(n->device), info->name);
+    const uint8_t *m = info->permanent_mac.b;
+    snprintf(n->mac, sizeof(n->mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+    for (unsigned i = 0; i < c->n_bridges; i++)
+        if (c->bridges[i].purpose == NET_PURPOSE_NIC && str_eq(c->bridges[i].legs[0], info->name))
+            n->network_mtu = c->bridges[i].mtu;
+}
+
+/* The NIC that management runs over, and its address. */
+static void read_management(struct link *l, const struct net_config *c, struct rows_host *h) {
+    const struct net_bridge *management = net_config_management(c);
+    const struct net_bridge *base = management ? net_config_base(c, management) : NULL;
+    int nic = management ? nic_named(h, net_bridge_primary_leg(base ? base : management)) : -1;
+    for (unsigned i = 0; base && nic < 0 && i < base->n_legs; i++)
+        nic = nic_named(h, base->legs[i]); /* the primary leg is missing, the bond has others */
+    h->management_vlan = management && management->purpose == NET_PURPOSE_VLAN ? management->tag : -1;
+    if (nic < 0)
+        return;
+    struct rows_nic *n = &h->nics[nic];
+    n->management = true;
+    read_address(l, management, &n->address);
+    str_copy(h->address, sizeof(h->address), n->address.ip[0] ? n->address.ip : n->address.ipv6);
+    h->address[strcspn(h->address, "/")] = 0;
+}
+
 bool hostinfo_read(const struct net_config *config, struct rows_host *ret, struct error **errp) {
     struct rows_host h = {.n_nics = 0};
     if (gethostname(h.hostname, sizeof(h.hostname) - 1) < 0)
         str_copy(h.hostname, sizeof(h.hostname), "localhost");
-    const struct net_bridge *management = net_config_management(config);
-    const char *leg =
-        management ? net_bridge_primary_leg(net_config_base(config, management) ? net_config_base(config, management)
-                                                                                : management)
-                   : "";
     _cleanup_(link_freep) struct link *l = NULL;
     struct link_infos links = {0};
     int r = link_kernel_open(&l);
@@ -87,26 +170,13 @@ bool hostinfo_read(const struct net_config *config, struct rows_host *ret, struc
         error_errno(errp, r, "reading the NICs");
         return false;
     }
-    for (size_t i = 0; i < links.n && h.n_nics < ROWS_MAX_NICS; i++) {
-        const struct link_info *info = &links.items[i];
-        if (!is_nic(info))
-            continue;
-        struct rows_nic *n = &h.nics[h.n_nics++];
-        *n = (struct rows_nic){.mtu = info->mtu, .mode = "None", .ipv6_mode = "None"};
-        str_copy(n->device, sizeof(n->device), info->name);
-        const uint8_t *m = info->permanent_mac.b;
-        snprintf(n->mac, sizeof(n->mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
-        if (!management || !str_eq(info->name, leg))
-            continue;
-        n->management = true;
-        copy_address(management, n);
-        read_given_address(l, management, n);
-        str_copy(h.address, sizeof(h.address), n->ip[0] ? n->ip : n->ipv6);
-        char *slash = strchr(h.address, '/');
-        if (slash)
-            *slash = 0;
-    }
+    for (size_t i = 0; i < links.n && h.n_nics < ROWS_MAX_NICS; i++)
+        if (is_nic(&links.items[i]))
+            read_nic(&links.items[i], config, &h.nics[h.n_nics++]);
     link_infos_done(&links);
+    read_management(l, config, &h);
+    read_ports(l, config, NET_PURPOSE_BOND, &h);
+    read_ports(l, config, NET_PURPOSE_VLAN, &h);
     if (!h.address[0]) {
         error_set(errp, ERR_HOST_HAS_NO_MANAGEMENT_IP, NULL);
         return false;

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/nic_bridge.h"
 #include "base/str.h"
 
 #define FAIL(...)                                                                                                      \
@@ -81,17 +82,6 @@ static bool check_nic(const struct net_config *c, const char *nic, struct error 
     FAIL("'%s' is no NIC of this host; it has %s", nic, names.size ? buf_str(&names) : "none");
 }
 
-void net_repair_bridge_name(const struct net_config *c, const char *nic, net_name ret) {
-    int64_t n = 0;
-    if (str_starts(nic, "eth") && str_parse_int(nic + 3, 0, 9999, &n)) {
-        (void)snprintf(ret, NET_NAME_SIZE, "xenbr%d", (int)n);
-        return;
-    }
-    do
-        (void)snprintf(ret, NET_NAME_SIZE, "xenbr%d", (int)n++);
-    while (net_config_bridge(c, ret));
-}
-
 static void free_name(const struct net_config *c, const char *prefix, net_name ret) {
     unsigned n = 0;
     do
@@ -152,7 +142,7 @@ static struct net_bridge *own_bridge(struct net_config *c, const char *nic, int 
     if (b)
         remove_leg(b, nic);
     net_name name;
-    net_repair_bridge_name(c, nic, name);
+    nic_bridge_name(nic, name);
     if (net_config_bridge(c, name))
         free_name(c, "xenbr", name);
     if (c->n_bridges == NET_MAX_BRIDGES) {
@@ -222,7 +212,7 @@ static bool reset(struct net_config *c, const struct net_reset *r, struct error 
     if (!check_nic(c, r->device, errp))
         return false;
     forget_bridges(c);
-    net_repair_bridge_name(c, r->device, uplink);
+    nic_bridge_name(r->device, uplink);
     struct net_bridge *b = net_config_add_bridge(c, uplink, NET_PURPOSE_NIC);
     net_bridge_add_leg(b, r->device);
     b->mtu = r->mtu;

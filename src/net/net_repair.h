@@ -71,6 +71,3 @@ char *net_repair_words(const struct net_repair *r);
 char *net_repair_to_json(const struct net_repair *r);
 bool net_repair_from_json(const char *text, size_t size, struct net_repair *ret, struct error **errp) _warn_unused_;
 
-/* The bridge that a NIC's network has by convention: "xenbr2" for eth2; of another NIC the first "xenbrN" not in `c`.
- */
-void net_repair_bridge_name(const struct net_config *c, const char *nic, net_name ret);

@@ -4,6 +4,7 @@
 #include "netboot/netboot.h"
 
 #include "base/log.h"
+#include "base/nic_bridge.h"
 #include "base/str.h"
 
 #include <getopt.h>
@@ -112,15 +113,6 @@ static bool parse(int argc, char *const argv[], struct request *ret, struct erro
         ok = false;
     }
     return ok;
-}
-
-/* "ethN" -> "xenbrN"; any other NIC gets xenbr0. */
-static void bridge_name(const char *nic, net_name ret) {
-    int64_t n = 0;
-    if (str_starts(nic, "eth") && str_parse_int(nic + 3, 0, 9999, &n))
-        (void)snprintf(ret, NET_NAME_SIZE, "xenbr%d", (int)n);
-    else
-        (void)net_name_set(ret, "xenbr0");
 }
 
 static bool parse_addr(const char *option, const char *text, struct net_addr *ret, struct error **errp) {
@@ -254,7 +246,7 @@ static struct net_bridge *add_base(struct net_config *c, const struct request *q
         net_config_add_nic(c, name, net_mac_is_zero(&nic->permanent_mac) ? &nic->mac : &nic->permanent_mac);
     }
     net_name name;
-    bridge_name(c->nics[0].name, name);
+    nic_bridge_name(c->nics[0].name, name);
     struct net_bridge *b =
         net_config_add_bridge(c, devices.n > 1 ? "xapi0" : name, devices.n > 1 ? NET_PURPOSE_BOND : NET_PURPOSE_NIC);
     b->mtu = q->mtu;

@@ -293,6 +293,10 @@ static int parse_options(struct netboot *n, int argc, char *argv[]) {
         default:
             return NETBOOT_USAGE;
         }
+    if (optind + 1 < argc && str_eq(argv[optind + 1], "--help")) { /* of a command: all are on one page */
+        printf("%s", help);
+        return NETBOOT_OK;
+    }
     if (optind < argc)
         return -1;
     fprintf(stderr, "muster-netboot: a command is needed; see --help\n");

@@ -168,10 +168,6 @@ void pool_join_other(struct pool *p, const struct pool_join_request *r, pool_don
         join_refuse(done, userdata, ERR_JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS, "");
         return;
     }
-    if (db_count(p->config.db, CLASS_Bond)) {
-        join_refuse(done, userdata, ERR_POOL_JOINING_HOST_HAS_BONDS, "");
-        return;
-    }
     const char *trust = value_map_str(row_value(pool, FIELD_pool_other_config), TRUST_KEY);
     bool blind = !r->fingerprint[0];
     if (blind && !(trust && str_eq(trust, "true"))) {

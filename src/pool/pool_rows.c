@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "pool/pool_rows.h"
+#include "pool/pool_rows_private.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/nic_bridge.h"
 #include "base/str.h"
-
-#define TXN_SET(t, class, uuid, field, v) db_txn_set(t, CLASS_##class, uuid, FIELD_##class##_##field, v)
-
-void rows_bridge_of(const char *device, char ret[static 16]) {
-    int64_t n;
-    if (str_starts(device, "eth") && str_parse_int(device + 3, 0, 9999, &n))
-        snprintf(ret, 16, "xenbr%d", (int)n);
-    else
-        snprintf(ret, 16, "br%.13s", device);
-}
 
 /* ---- the wire form ---- */
 struct value rows_host_to_value(const struct rows_host *h) {
@@ -24,21 +15,24 @@ struct value rows_host_to_value(const struct rows_host *h) {
     value_map_add(&v, "host", value_string(uuid_text(&h->host, text)));
     value_map_add(&v, "hostname", value_string(h->hostname));
     value_map_add(&v, "address", value_string(h->address));
+    value_map_add(&v, "management_vlan", value_stringf("%lld", (long long)h->management_vlan));
     for (unsigned i = 0; i < h->n_nics; i++) {
         const struct rows_nic *n = &h->nics[i];
+        const struct rows_address *a = &n->address;
         struct value nic = value_map();
         value_map_add(&nic, "device", value_string(n->device));
         value_map_add(&nic, "mac", value_string(n->mac));
         value_map_add(&nic, "mtu", value_stringf("%lld", (long long)n->mtu));
         value_map_add(&nic, "management", value_string(n->management ? "true" : "false"));
-        value_map_add(&nic, "mode", value_string(n->mode));
-        value_map_add(&nic, "ip", value_string(n->ip));
-        value_map_add(&nic, "netmask", value_string(n->netmask));
-        value_map_add(&nic, "gateway", value_string(n->gateway));
-        value_map_add(&nic, "dns", value_string(n->dns));
-        value_map_add(&nic, "ipv6_mode", value_string(n->ipv6_mode));
-        value_map_add(&nic, "ipv6", value_string(n->ipv6));
-        value_map_add(&nic, "ipv6_gateway", value_string(n->ipv6_gateway));
+        value_map_add(&nic, "bond", value_string(n->bond));
+        value_map_add(&nic, "mode", value_string(a->mode));
+        value_map_add(&nic, "ip", value_string(a->ip));
+        value_map_add(&nic, "netmask", value_string(a->netmask));
+        value_map_add(&nic, "gateway", value_string(a->gateway));
+        value_map_add(&nic, "dns", value_string(a->dns));
+        value_map_add(&nic, "ipv6_mode", value_string(a->ipv6_mode));
+        value_map_add(&nic, "ipv6", value_string(a->ipv6));
+        value_map_add(&nic, "ipv6_gateway", value_string(a->ipv6_gateway));
         value_set_add(&nics, nic);
     }
     value_map_add(&v, "nics", nics);
@@ -68,6 +62,7 @@ static bool is_mac(const char *s) {
 
 static bool nic_from_value(const struct value *v, struct rows_nic *n, struct error **errp) {
     char mtu[16], management[8];
+    struct rows_address *a = &n->address;
     if (v->type != VALUE_MAP) {
         error_setf(errp, ERR_INVALID_VALUE, "%s", "nics");
         return false;
@@ -75,13 +70,14 @@ static bool nic_from_value(const struct value *v, struct rows_nic *n, struct err
     if (!take_text(v, "device", n->device, sizeof(n->device), errp) ||
         !take_text(v, "mac", n->mac, sizeof(n->mac), errp) || !take_text(v, "mtu", mtu, sizeof(mtu), errp) ||
         !take_text(v, "management", management, sizeof(management), errp) ||
-        !take_text(v, "mode", n->mode, sizeof(n->mode), errp) || !take_text(v, "ip", n->ip, sizeof(n->ip), errp) ||
-        !take_text(v, "netmask", n->netmask, sizeof(n->netmask), errp) ||
-        !take_text(v, "gateway", n->gateway, sizeof(n->gateway), errp) ||
-        !take_text(v, "dns", n->dns, sizeof(n->dns), errp) ||
-        !take_text(v, "ipv6_mode", n->ipv6_mode, sizeof(n->ipv6_mode), errp) ||
-        !take_text(v, "ipv6", n->ipv6, sizeof(n->ipv6), errp) ||
-        !take_text(v, "ipv6_gateway", n->ipv6_gateway, sizeof(n->ipv6_gateway), errp))
+        !take_text(v, "bond", n->bond, sizeof(n->bond), errp) ||
+        !take_text(v, "mode", a->mode, sizeof(a->mode), errp) || !take_text(v, "ip", a->ip, sizeof(a->ip), errp) ||
+        !take_text(v, "netmask", a->netmask, sizeof(a->netmask), errp) ||
+        !take_text(v, "gateway", a->gateway, sizeof(a->gateway), errp) ||
+        !take_text(v, "dns", a->dns, sizeof(a->dns), errp) ||
+        !take_text(v, "ipv6_mode", a->ipv6_mode, sizeof(a->ipv6_mode), errp) ||
+        !take_text(v, "ipv6", a->ipv6, sizeof(a->ipv6), errp) ||
+        !take_text(v, "ipv6_gateway", a->ipv6_gateway, sizeof(a->ipv6_gateway), errp))
         return false;
     n->management = str_eq(management, "true");
     if (!n->device[0] ||
@@ -95,6 +91,7 @@ static bool nic_from_value(const struct value *v, struct rows_nic *n, struct err
 
 bool rows_host_from_value(const struct value *v, struct rows_host *ret, struct error **errp) {
     struct rows_host h = {.n_nics = 0};
+    char vlan[8];
     const char *uuid = v->type == VALUE_MAP ? value_map_str(v, "host") : NULL;
     const struct value *nics = uuid ? value_map_get(v, "nics") : NULL;
     if (!uuid || !uuid_parse(uuid, &h.host) || !nics || nics->type != VALUE_SET || nics->set.n > ROWS_MAX_NICS) {
@@ -102,8 +99,13 @@ bool rows_host_from_value(const struct value *v, struct rows_host *ret, struct e
         return false;
     }
     if (!take_text(v, "hostname", h.hostname, sizeof(h.hostname), errp) ||
-        !take_text(v, "address", h.address, sizeof(h.address), errp))
+        !take_text(v, "address", h.address, sizeof(h.address), errp) ||
+        !take_text(v, "management_vlan", vlan, sizeof(vlan), errp))
         return false;
+    if (!str_parse_int(vlan, -1, 4094, &h.management_vlan)) {
+        error_setf(errp, ERR_INVALID_VALUE, "%s", "the VLAN of the joining host's management");
+        return false;
+    }
     if (!is_address(h.address)) {
         error_set(errp, ERR_INVALID_IP_ADDRESS_SPECIFIED, "address", NULL);
         return false;
@@ -116,75 +118,6 @@ bool rows_host_from_value(const struct value *v, struct rows_host *ret, struct e
 }
 
 /* ---- rows ---- */
-static void insert_host(struct db_txn *t, const struct rows_host *h) {
-    db_txn_insert(t, CLASS_host, &h->host);
-    TXN_SET(t, host, &h->host, name_label, value_string(h->hostname));
-    TXN_SET(t, host, &h->host, hostname, value_string(h->hostname));
-    TXN_SET(t, host, &h->host, address, value_string(h->address));
-    TXN_SET(t, host, &h->host, enabled, value_bool(true));
-    TXN_SET(t, host, &h->host, certificate, value_string(str_or_empty(h->certificate)));
-}
-
-static struct uuid insert_network(struct db_txn *t, const struct rows_nic *n) {
-    char bridge[16];
-    rows_bridge_of(n->device, bridge);
-    struct uuid u = db_txn_insert(t, CLASS_network, NULL);
-    TXN_SET(t, network, &u, name_label, value_stringf("Pool-wide network associated with %s", n->device));
-    TXN_SET(t, network, &u, bridge, value_string(bridge));
-    TXN_SET(t, network, &u, MTU, value_int(1500));
-    TXN_SET(t, network, &u, managed, value_bool(true));
-    return u;
-}
-
-static struct uuid insert_pif(struct db_txn *t, const struct rows_host *h, const struct rows_nic *n,
-                              const struct uuid *network) {
-    struct uuid u = db_txn_insert(t, CLASS_PIF, NULL);
-    TXN_SET(t, PIF, &u, device, value_string(n->device));
-    TXN_SET(t, PIF, &u, network, value_ref(network));
-    TXN_SET(t, PIF, &u, host, value_ref(&h->host));
-    TXN_SET(t, PIF, &u, MAC, value_string(n->mac));
-    TXN_SET(t, PIF, &u, MTU, value_int(n->mtu));
-    TXN_SET(t, PIF, &u, VLAN, value_int(-1));
-    TXN_SET(t, PIF, &u, physical, value_bool(true));
-    TXN_SET(t, PIF, &u, managed, value_bool(true));
-    TXN_SET(t, PIF, &u, currently_attached, value_bool(n->management));
-    TXN_SET(t, PIF, &u, management, value_bool(n->management));
-    return u;
-}
-
-static void set_address(struct db_txn *t, const struct uuid *pif, const struct rows_nic *n) {
-    TXN_SET(t, PIF, pif, ip_configuration_mode, value_string(n->mode));
-    TXN_SET(t, PIF, pif, IP, value_string(n->ip));
-    TXN_SET(t, PIF, pif, netmask, value_string(n->netmask));
-    TXN_SET(t, PIF, pif, gateway, value_string(n->gateway));
-    TXN_SET(t, PIF, pif, DNS, value_string(n->dns));
-    if (n->ipv6_mode[0] && !str_eq(n->ipv6_mode, "None")) {
-        struct value addresses = value_set();
-        if (n->ipv6[0])
-            value_set_add(&addresses, value_string(n->ipv6));
-        TXN_SET(t, PIF, pif, ipv6_configuration_mode, value_string(n->ipv6_mode));
-        TXN_SET(t, PIF, pif, IPv6, addresses);
-        TXN_SET(t, PIF, pif, ipv6_gateway, value_string(n->ipv6_gateway));
-        if (str_eq(n->mode, "None"))
-            TXN_SET(t, PIF, pif, primary_address_type, value_string("IPv6"));
-    }
-}
-
-void rows_first(struct db_txn *t, const struct uuid *pool, const struct rows_host *h, const char *ca_certificates) {
-    db_txn_insert(t, CLASS_pool, pool);
-    TXN_SET(t, pool, pool, master, value_ref(&h->host));
-    TXN_SET(t, pool, pool, epoch, value_int(1));
-    TXN_SET(t, pool, pool, ca_generation, value_int(1));
-    TXN_SET(t, pool, pool, ca_certificates, value_string(ca_certificates));
-    insert_host(t, h);
-    for (unsigned i = 0; i < h->n_nics; i++) {
-        struct uuid network = insert_network(t, &h->nics[i]);
-        struct uuid pif = insert_pif(t, h, &h->nics[i], &network);
-        if (h->nics[i].management)
-            set_address(t, &pif, &h->nics[i]);
-    }
-}
-
 static const struct row *network_by_bridge(struct db *d, const char *bridge) {
     for (const struct row *r = db_first(d, CLASS_network); r; r = db_next(d, r))
         if (str_eq(row_str(r, FIELD_network_bridge), bridge))
@@ -198,6 +131,7 @@ struct made { /* what has been made for the joining host */
         struct uuid theirs, ours; /* PIF of the coordinator, and its mirror here */
     } mirror[64];
     unsigned n_mirrors;
+    struct uuid management_port; /* the bond that its management leg is in; none: that NIC itself */
 };
 
 /* The NIC of the joining host at the position of one of the coordinator's PIFs: the same network. */
@@ -205,7 +139,7 @@ static int nic_at(struct db *d, const struct rows_host *h, const struct row *the
     const struct row *network = db_follow(d, their_pif, FIELD_PIF_network);
     char bridge[16];
     for (unsigned i = 0; network && i < h->n_nics; i++) {
-        rows_bridge_of(h->nics[i].device, bridge);
+        nic_bridge_name(h->nics[i].device, bridge);
         if (str_eq(bridge, row_str(network, FIELD_network_bridge)))
             return (int)i;
     }
@@ -214,21 +148,30 @@ static int nic_at(struct db *d, const struct rows_host *h, const struct row *the
 
 static struct uuid insert_mirror(struct db_txn *t, const struct rows_host *h, const struct row *theirs,
                                  const char *device, const char *mac, struct made *made) {
-    struct uuid u = db_txn_insert(t, CLASS_PIF, NULL);
-    TXN_SET(t, PIF, &u, device, value_string(device));
-    TXN_SET(t, PIF, &u, network, value_ref(row_ref(theirs, FIELD_PIF_network)));
-    TXN_SET(t, PIF, &u, host, value_ref(&h->host));
-    TXN_SET(t, PIF, &u, MAC, value_string(mac));
-    TXN_SET(t, PIF, &u, MTU, value_int(-1));
-    TXN_SET(t, PIF, &u, VLAN, value_int(row_int(theirs, FIELD_PIF_VLAN)));
-    TXN_SET(t, PIF, &u, physical, value_bool(false));
-    TXN_SET(t, PIF, &u, managed, value_bool(true));
-    TXN_SET(t, PIF, &u, currently_attached, value_bool(false));
+    struct uuid u =
+        rows_insert_port(t, h, device, mac, row_ref(theirs, FIELD_PIF_network), row_int(theirs, FIELD_PIF_VLAN));
     if (made->n_mirrors < ARRAY_SIZE(made->mirror)) {
         made->mirror[made->n_mirrors].theirs = theirs->uuid;
         made->mirror[made->n_mirrors++].ours = u;
     }
     return u;
+}
+
+/* The address and the part of management go from a NIC to what lies on it, as Bond.create does. */
+static void move_management(struct db_txn *t, const struct rows_host *h, unsigned nic, const struct uuid *to,
+                            const struct made *made) {
+    static const struct rows_address none = {.mode = "None"};
+    rows_set_address(t, to, &h->nics[nic].address);
+    rows_set_address(t, &made->nic_pif[nic], &none);
+    TXN_SET(t, PIF, to, management, value_bool(true));
+    TXN_SET(t, PIF, &made->nic_pif[nic], management, value_bool(false));
+}
+
+static int management_nic(const struct rows_host *h) {
+    for (unsigned i = 0; i < h->n_nics; i++)
+        if (h->nics[i].management)
+            return (int)i;
+    return -1;
 }
 
 /* One bond of the coordinator, made again from this host's NICs at the same positions; none of them: no bond. */
@@ -265,14 +208,10 @@ static void mirror_bond(struct db *d, struct db_txn *t, const struct rows_host *
     TXN_SET(t, Bond, &ours, auto_update_mac, value_bool(true));
     for (int i = 0; i < n; i++)
         TXN_SET(t, PIF, &made->nic_pif[at[i]], bond_slave_of, value_ref(&ours));
-    if (management >= 0) {
-        /* The address and the part of management go to the bond, as Bond.create does. */
-        static const struct rows_nic none = {.mode = "None"};
-        set_address(t, &pif, &h->nics[management]);
-        set_address(t, &made->nic_pif[management], &none);
-        TXN_SET(t, PIF, &pif, management, value_bool(true));
-        TXN_SET(t, PIF, &made->nic_pif[management], management, value_bool(false));
-    }
+    if (management >= 0 && h->management_vlan < 0)
+        move_management(t, h, (unsigned)management, &pif, made);
+    if (management >= 0)
+        made->management_port = pif;
 }
 
 static void mirror_vlan(struct db *d, struct db_txn *t, const struct rows_host *h, const struct row *vlan,
@@ -290,26 +229,33 @@ static void mirror_vlan(struct db *d, struct db_txn *t, const struct rows_host *
             ours = made->mirror[i].ours;
     if (uuid_is_null(&ours))
         return;
-    struct uuid pif = insert_mirror(t, h, theirs, row_str(theirs, FIELD_PIF_device), "fe:ff:ff:ff:ff:ff", made);
+    struct uuid pif = insert_mirror(t, h, theirs, row_str(theirs, FIELD_PIF_device), ROWS_VLAN_MAC, made);
     struct uuid u = db_txn_insert(t, CLASS_VLAN, NULL);
     TXN_SET(t, VLAN, &u, tagged_PIF, value_ref(&ours));
     TXN_SET(t, VLAN, &u, untagged_PIF, value_ref(&pif));
     TXN_SET(t, VLAN, &u, tag, value_int(row_int(vlan, FIELD_VLAN_tag)));
     TXN_SET(t, PIF, &pif, VLAN_master_of, value_ref(&u));
+    int management = management_nic(h);
+    if (management < 0 || h->management_vlan != row_int(vlan, FIELD_VLAN_tag))
+        return;
+    const struct uuid *under =
+        uuid_is_null(&made->management_port) ? &made->nic_pif[management] : &made->management_port;
+    if (uuid_eq(&ours, under))
+        move_management(t, h, (unsigned)management, &pif, made);
 }
 
 void rows_join(struct db *d, struct db_txn *t, const struct rows_host *h) {
     struct made made = {.n_mirrors = 0};
     const struct row *pool = db_pool(d);
-    insert_host(t, h);
+    rows_insert_host(t, h);
     for (unsigned i = 0; i < h->n_nics; i++) {
         char bridge[16];
-        rows_bridge_of(h->nics[i].device, bridge);
+        nic_bridge_name(h->nics[i].device, bridge);
         const struct row *network = network_by_bridge(d, bridge);
-        struct uuid u = network ? network->uuid : insert_network(t, &h->nics[i]);
-        made.nic_pif[i] = insert_pif(t, h, &h->nics[i], &u);
+        struct uuid u = network ? network->uuid : rows_insert_nic_network(t, &h->nics[i]);
+        made.nic_pif[i] = rows_insert_nic(t, h, &h->nics[i], &u);
         if (h->nics[i].management)
-            set_address(t, &made.nic_pif[i], &h->nics[i]);
+            rows_set_address(t, &made.nic_pif[i], &h->nics[i].address);
     }
     const struct uuid *coordinator = row_ref(pool, FIELD_pool_master);
     for (const struct row *b = db_first(d, CLASS_Bond); b; b = db_next(d, b)) {
@@ -326,11 +272,56 @@ void rows_join(struct db *d, struct db_txn *t, const struct rows_host *h) {
 
 void rows_add_nic(struct db *d, struct db_txn *t, const struct uuid *host, const struct rows_nic *n) {
     char bridge[16];
-    rows_bridge_of(n->device, bridge);
+    nic_bridge_name(n->device, bridge);
     const struct row *network = network_by_bridge(d, bridge);
     struct rows_host h = {.host = *host};
-    struct uuid u = network ? network->uuid : insert_network(t, n);
-    insert_pif(t, &h, n, &u);
+    struct uuid u = network ? network->uuid : rows_insert_nic_network(t, n);
+    rows_insert_nic(t, &h, n, &u);
+}
+
+static bool bond_has_nic(struct db *d, const struct rows_host *h, const struct row *bond, unsigned nic) {
+    const struct value *legs = row_value(bond, FIELD_Bond_slaves);
+    for (size_t i = 0; i < legs->set.n; i++) {
+        const struct row *leg = db_get(d, CLASS_PIF, &legs->set.items[i].ref);
+        if (leg && nic_at(d, h, leg) == (int)nic)
+            return true;
+    }
+    return false;
+}
+
+/* Whether a bond of the coordinator will be made again over this NIC. */
+static bool pool_bonds_nic(struct db *d, const struct rows_host *h, unsigned nic) {
+    for (const struct row *b = db_first(d, CLASS_Bond); b; b = db_next(d, b)) {
+        const struct row *pif = db_follow(d, b, FIELD_Bond_master);
+        if (pif && uuid_eq(row_ref(pif, FIELD_PIF_host), row_ref(db_pool(d), FIELD_pool_master)) &&
+            bond_has_nic(d, h, b, nic))
+            return true;
+    }
+    return false;
+}
+
+/* Whether the joining host will have the VLAN that it is managed in: one of the coordinator's, over the same NIC. */
+static bool pool_has_vlan(struct db *d, const struct rows_host *h, unsigned management) {
+    for (const struct row *v = db_first(d, CLASS_VLAN); v; v = db_next(d, v)) {
+        const struct row *base = db_follow(d, v, FIELD_VLAN_tagged_PIF);
+        if (row_int(v, FIELD_VLAN_tag) != h->management_vlan || !base ||
+            !uuid_eq(row_ref(base, FIELD_PIF_host), row_ref(db_pool(d), FIELD_pool_master)))
+            continue;
+        const struct value *bonds = row_value(base, FIELD_PIF_bond_master_of);
+        const struct row *bond = bonds->set.n ? db_get(d, CLASS_Bond, &bonds->set.items[0].ref) : NULL;
+        if (bond ? bond_has_nic(d, h, bond, management) : nic_at(d, h, base) == (int)management)
+            return true;
+    }
+    return false;
+}
+
+/* Tag of the pool's own management; -1 untagged. */
+static int64_t pool_management_vlan(struct db *d) {
+    for (const struct row *p = db_first(d, CLASS_PIF); p; p = db_next(d, p))
+        if (row_bool(p, FIELD_PIF_management) &&
+            uuid_eq(row_ref(p, FIELD_PIF_host), row_ref(db_pool(d), FIELD_pool_master)))
+            return row_int(p, FIELD_PIF_VLAN);
+    return -1;
 }
 
 bool rows_join_check(struct db *d, const struct rows_host *h, struct error **errp) {
@@ -349,11 +340,22 @@ bool rows_join_check(struct db *d, const struct rows_host *h, struct error **err
             return false;
         }
     }
-    bool management = false;
-    for (unsigned i = 0; i < h->n_nics; i++)
-        management |= h->nics[i].management;
-    if (!management) {
+    int management = management_nic(h);
+    if (management < 0) {
         error_setf(errp, ERR_HOST_HAS_NO_MANAGEMENT_IP, "%s", h->hostname);
+        return false;
+    }
+    /* A switch that aggregates ports does not talk to a NIC alone: the host would be gone. */
+    for (unsigned i = 0; i < h->n_nics; i++)
+        if (h->nics[i].bond[0] && !pool_bonds_nic(d, h, i)) {
+            error_set(errp, ERR_POOL_JOINING_HOST_HAS_BONDS, h->nics[i].bond, NULL);
+            return false;
+        }
+    if (h->management_vlan >= 0 && !pool_has_vlan(d, h, (unsigned)management)) {
+        char local[24], remote[24];
+        snprintf(local, sizeof(local), "%lld", (long long)h->management_vlan);
+        snprintf(remote, sizeof(remote), "%lld", (long long)pool_management_vlan(d));
+        error_set(errp, ERR_POOL_JOINING_HOST_MANAGEMENT_VLAN_DOES_NOT_MATCH, local, remote, NULL);
         return false;
     }
     return true;

@@ -132,14 +132,15 @@ static const struct pool_callbacks callbacks = {
 
 static void on_start(struct loop_source *s, void *userdata) {
     struct sim_daemon *d = userdata;
-    struct rows_host facts = {.n_nics = 1};
+    struct rows_host facts = {.n_nics = 1, .management_vlan = -1};
     struct rows_nic *nic = &facts.nics[0];
     (void)str_copy(facts.hostname, sizeof(facts.hostname), d->host->name);
     (void)str_copy(facts.address, sizeof(facts.address), d->host->address);
-    *nic = (struct rows_nic){.device = "eth0", .mtu = 1500, .management = true, .mode = "Static", .ipv6_mode = "None"};
+    *nic = (struct rows_nic){
+        .device = "eth0", .mtu = 1500, .management = true, .address = {.mode = "Static", .ipv6_mode = "None"}};
     (void)snprintf(nic->mac, sizeof(nic->mac), "02:00:00:00:00:%02x", d->host->i);
-    (void)str_copy(nic->ip, sizeof(nic->ip), d->host->address);
-    (void)str_copy(nic->netmask, sizeof(nic->netmask), "255.255.255.0");
+    (void)str_copy(nic->address.ip, sizeof(nic->address.ip), d->host->address);
+    (void)str_copy(nic->address.netmask, sizeof(nic->address.netmask), "255.255.255.0");
     pool_set_network(d->pool, false);
     pool_start(d->pool, &facts);
 }
