@@ -117,7 +117,8 @@ static void on_row(struct db *d, enum db_event event, const struct row *r, void 
 struct proven {
     struct probing *p;
     struct value table;
-    uint16_t least[PROBING_MAX_LEGS]; /* smallest size to any live peer; UINT16_MAX: none measured */
+    /* Smallest size to any live peer, untagged and over all VLANs; UINT16_MAX: none measured. */
+    uint16_t least[PROBING_MAX_LEGS], least_tagged[PROBING_MAX_LEGS];
 };
 
 static void add_entry(const struct probe_edge *e, void *userdata) {
@@ -128,14 +129,20 @@ static void add_entry(const struct probe_edge *e, void *userdata) {
     probing_entry(e, key, text);
     value_map_add(&v->table, key, value_string(text));
     for (unsigned i = 0; i < v->p->n_legs; i++)
-        if (!e->vlan && str_eq(v->p->legs[i].leg.name, e->leg) && v->p->config.is_live(&e->peer, v->p->config.userdata))
-            v->least[i] = MIN(v->least[i], e->size);
+        if (str_eq(v->p->legs[i].leg.name, e->leg) && v->p->config.is_live(&e->peer, v->p->config.userdata)) {
+            uint16_t *least = e->vlan ? &v->least_tagged[i] : &v->least[i];
+            *least = MIN(*least, e->size);
+        }
 }
 
 static void publish_table(struct probing *p) {
     struct proven v = {.p = p, .table = value_map()};
     memset(v.least, 0xff, sizeof(v.least));
+    memset(v.least_tagged, 0xff, sizeof(v.least_tagged));
     probe_each(p->probe, add_entry, &v);
+    for (unsigned i = 0; i < p->n_legs; i++)
+        if (!v.least[i] && v.least_tagged[i] != UINT16_MAX)
+            v.least[i] = v.least_tagged[i]; /* a port that carries tagged VLANs alone */
     db_volatile_set(p->config.db, &p->config.self, CLASS_host, &p->config.self, FIELD_host_path_table, v.table);
     for (unsigned i = 0; i < p->n_legs; i++) {
         int64_t proven = v.least[i] == UINT16_MAX ? 0 : v.least[i];

@@ -10,9 +10,23 @@
 
 #define MAX_HOSTS 256
 
+/* Somebody sends untagged frames over this bond or NIC of its own. */
+static bool is_used_untagged(struct db *d, const struct row *carrier) {
+    if (!carrier)
+        return true;
+    const char *mode = row_str(carrier, FIELD_PIF_ip_configuration_mode),
+               *mode6 = row_str(carrier, FIELD_PIF_ipv6_configuration_mode);
+    if (row_bool(carrier, FIELD_PIF_management) || (*mode && !str_eq(mode, "None")) ||
+        (*mode6 && !str_eq(mode6, "None")))
+        return true;
+    const struct row *network = db_follow(d, carrier, FIELD_PIF_network);
+    return network && row_value(network, FIELD_network_VIFs)->set.n;
+}
+
 static void read_facts(struct db *d, const struct probing_leg *legs, unsigned n, struct probe_leg_fact *ret) {
     for (unsigned i = 0; i < n; i++) {
         ret[i] = (struct probe_leg_fact){.group = legs[i].leg.group, .carrier = true};
+        ret[i].untagged = is_used_untagged(d, db_get(d, CLASS_PIF, &legs[i].carrier));
         memcpy(ret[i].name, legs[i].leg.name, sizeof(ret[i].name));
         const struct row *pif = db_get(d, CLASS_PIF, &legs[i].pif),
                          *metrics = pif ? db_follow(d, pif, FIELD_PIF_metrics) : NULL;

@@ -93,6 +93,8 @@ static void path_sentence(enum net_fault fault, const struct net_fault_facts *f,
         add_peer(t, f);
         buf_add_str(cure, "check the cable and that the port is enabled: ");
         add_switch_port(cure, f);
+        buf_add_str(cure,
+                    "; if it carries tagged VLANs alone, make the pool's networks for them (xe pool-vlan-create)");
         break;
     case NET_FAULT_LEG_SIZE_LIMITED:
     case NET_FAULT_BOTH_LEGS_SIZE_LIMITED:
@@ -117,9 +119,15 @@ static void path_sentence(enum net_fault fault, const struct net_fault_facts *f,
         break;
     case NET_FAULT_VLAN_NOT_CARRIED:
         add_place(t, f);
-        buf_addf(t, ": untagged frames pass, frames of VLAN %d do not", f->vlan);
+        if (f->vlan)
+            buf_addf(t, ": frames of VLAN %d do not pass, others do", f->vlan);
+        else
+            buf_add_str(t, ": untagged frames do not pass, tagged ones do");
         add_peer(t, f);
-        buf_addf(cure, "allow VLAN %d on ", f->vlan);
+        if (f->vlan)
+            buf_addf(cure, "allow VLAN %d on ", f->vlan);
+        else
+            buf_add_str(cure, "let untagged frames through (a native VLAN) on ");
         add_switch_port(cure, f);
         break;
     case NET_FAULT_ISL_SIZE_LIMITED:

@@ -100,6 +100,25 @@ static bool port_dead(const struct port *p) {
     return (!p->n_out || !p->out) && (!p->n_in || !p->in);
 }
 
+/* Something passes this leg, on whatever VLAN. */
+static bool leg_alive(const struct work *w, const struct port *p) {
+    for (unsigned i = 0; i < w->n_ports; i++)
+        if (w->ports[i].report == p->report && w->ports[i].leg == p->leg && !port_dead(&w->ports[i]))
+            return true;
+    return false;
+}
+
+/* What a leg's other VLANs are compared with: its first one on which something passes, untagged before tagged. */
+static const struct port *reference(const struct work *w, const struct port *p) {
+    const struct port *first = p;
+    for (unsigned i = 0; i < w->n_ports; i++) {
+        const struct port *o = &w->ports[i];
+        if (o->report == p->report && o->leg == p->leg && o->vlan < first->vlan && !port_dead(o))
+            first = o;
+    }
+    return first;
+}
+
 /* All ports of one group and VLAN. Calls the group "everywhere limited" when not one of them passes what is wanted. */
 static bool group_verdict(struct work *w, const struct uuid *group, uint16_t vlan) {
     unsigned n = 0, n_limited = 0, n_dead = 0, n_hosts = 0;
@@ -147,21 +166,21 @@ static void name_port(const struct work *w, const struct port *p, struct probe_f
 }
 
 static void port_verdict(struct work *w, const struct port *p) {
-    const struct port *untagged = p;
-    for (unsigned i = 0; i < w->n_ports && p->vlan; i++)
-        if (w->ports[i].report == p->report && w->ports[i].leg == p->leg && !w->ports[i].vlan)
-            untagged = &w->ports[i];
     if (port_dead(p)) {
-        if (p->vlan && untagged != p && port_dead(untagged))
+        bool alive = leg_alive(w, p);
+        if (!alive && p->vlan)
             return; /* the leg is dead; said once, without the VLAN */
-        name_port(w, p, add_fault(w, p->vlan ? PROBE_FAULT_VLAN_MISSING : PROBE_FAULT_LEG_DEAD));
+        if (alive && !p->vlan && !leg_of(w, p)->untagged)
+            return; /* a port for tagged VLANs alone, and nobody here sends anything else */
+        name_port(w, p, add_fault(w, alive ? PROBE_FAULT_VLAN_MISSING : PROBE_FAULT_LEG_DEAD));
         return;
     }
     bool out = p->n_out && p->out < p->wanted, in = p->n_in && p->in < p->wanted;
-    if (p->vlan && untagged != p) {
-        /* The same limit without the tag has been said already; a VLAN only speaks where it is worse. */
-        bool same_out = !out || (untagged->n_out && untagged->out < untagged->wanted && p->out + 4 >= untagged->out);
-        bool same_in = !in || (untagged->n_in && untagged->in < untagged->wanted && p->in + 4 >= untagged->in);
+    const struct port *first = reference(w, p);
+    if (first != p) {
+        /* The same limit has been said already; a further VLAN only speaks where it is worse. */
+        bool same_out = !out || (first->n_out && first->out < first->wanted && p->out + 4 >= first->out);
+        bool same_in = !in || (first->n_in && first->in < first->wanted && p->in + 4 >= first->in);
         if (same_out && same_in)
             return;
     }
@@ -257,13 +276,13 @@ unsigned probe_diagnose(const struct probe_report *reports, unsigned n_reports,
         if (!seen)
             group_verdict(&w, &leg_of(&w, &w.ports[i])->group, w.ports[i].vlan);
     }
-    /* A limit of the untagged network repeats inside its VLANs: keep the untagged verdict only. */
+    /* A limit repeats inside the VLANs: keep the verdict of the lowest alone, the untagged one where that passes. */
     for (unsigned i = first_group; i < w.n_faults;) {
         const struct probe_fault *f = &w.faults[i];
         bool repeats = false;
         for (unsigned k = first_group; k < w.n_faults && f->vlan && f->kind == PROBE_FAULT_FABRIC_LIMITED; k++)
-            repeats |=
-                !w.faults[k].vlan && uuid_eq(&w.faults[k].group, &f->group) && f->passes + 4 >= w.faults[k].passes;
+            repeats |= w.faults[k].kind == PROBE_FAULT_FABRIC_LIMITED && w.faults[k].vlan < f->vlan &&
+                       uuid_eq(&w.faults[k].group, &f->group) && f->passes + 4 >= w.faults[k].passes;
         if (repeats)
             w.faults[i] = w.faults[--w.n_faults];
         else

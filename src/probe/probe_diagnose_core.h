@@ -19,6 +19,7 @@ struct probe_leg_fact {
     char name[PROBE_LEG_SIZE];
     struct uuid group;
     bool carrier;
+    bool untagged; /* somebody sends untagged frames: it has an address, or a VM is on it */
     char switch_name[64]; /* by LLDP; "" unknown */
     char switch_port[64];
 };
@@ -37,7 +38,7 @@ struct probe_report {
 enum probe_fault_kind {
     PROBE_FAULT_LEG_DEAD,     /* nothing passes on this leg */
     PROBE_FAULT_LEG_LIMITED,  /* big frames do not pass this leg's switch port */
-    PROBE_FAULT_VLAN_MISSING, /* untagged passes, this VLAN does not, on this leg */
+    PROBE_FAULT_VLAN_MISSING, /* something passes on this leg, but not on this VLAN (0: not untagged) */
     PROBE_FAULT_VLAN_NOWHERE, /* this VLAN passes on no leg of the network */
     PROBE_FAULT_ISL_LIMITED,  /* the link between two switches */
     PROBE_FAULT_ISL_DEAD,

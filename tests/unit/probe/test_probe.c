@@ -24,6 +24,8 @@ struct fabric {
     bool vlan_missing[MAX_HOSTS][N_LEGS];
     uint16_t isl;
     bool vlan;            /* hosts use one, too */
+    bool untagged_lost;   /* no port carries untagged frames */
+    bool tagged_only;     /* nobody sends any */
     unsigned lose_one_in; /* drop every nth frame; 0: none */
     struct probe_core *core[MAX_HOSTS];
     bool off[MAX_HOSTS];
@@ -54,7 +56,7 @@ static void fabric_send(unsigned leg, const uint8_t *frame, size_t size, void *u
     unsigned from = f->sender;
     bool tagged = frame[12] == 0x81;
     size_t packet = size - 14 - (tagged ? 4 : 0);
-    if (packet > f->out[from][leg] || (tagged && f->vlan_missing[from][leg]))
+    if (packet > f->out[from][leg] || (tagged ? f->vlan_missing[from][leg] : f->untagged_lost))
         return;
     for (unsigned h = 0; h < f->n_hosts; h++)
         for (unsigned l = 0; l < N_LEGS; l++) {
@@ -167,7 +169,7 @@ static unsigned diagnose(struct fabric *f, struct probe_fault *ret) {
         lists[h].n = 0;
         probe_core_each(f->core[h], add_edge, &lists[h]);
         for (unsigned l = 0; l < N_LEGS; l++) {
-            facts[h][l] = (struct probe_leg_fact){.group = group, .carrier = true};
+            facts[h][l] = (struct probe_leg_fact){.group = group, .carrier = true, .untagged = !f->tagged_only};
             snprintf(facts[h][l].name, PROBE_LEG_SIZE, "eth%u", l);
             snprintf(facts[h][l].switch_name, sizeof(facts[h][l].switch_name), "sw%c", 'A' + (int)l);
             snprintf(facts[h][l].switch_port, sizeof(facts[h][l].switch_port), "port%u", h + 1);
@@ -294,6 +296,37 @@ static void test_vlan_not_carried(void **state) {
     fabric_free(f);
 }
 
+/* Ports for tagged VLANs alone, which nobody uses otherwise: the VLAN speaks for the leg. */
+static void test_tagged_only(void **state) {
+    struct fabric *f = fabric_new(4, true);
+    f->tagged_only = f->untagged_lost = true;
+    fabric_run(f, 9000);
+    assert_int_equal(diagnose(f, faults), 0);
+    f->out[1][1] = f->in[1][1] = 1500;
+    fabric_run(f, 9000);
+    unsigned n = diagnose(f, faults);
+    assert_int_equal(n, 1);
+    expect_leg(f, n, 1, "eth1", PROBE_FAULT_LEG_LIMITED, PROBE_BOTH, 101, 1500);
+    f->out[1][1] = f->in[1][1] = PROBE_MAX_SIZE;
+    f->vlan_missing[2][0] = true; /* now nothing passes it */
+    fabric_run(f, 40000);
+    n = diagnose(f, faults);
+    assert_int_equal(n, 1);
+    expect_leg(f, n, 2, "eth0", PROBE_FAULT_LEG_DEAD, PROBE_BOTH, 0, 0);
+    fabric_free(f);
+}
+
+/* The native VLAN is missing where somebody has an address on it. */
+static void test_untagged_not_carried(void **state) {
+    struct fabric *f = fabric_new(4, true);
+    f->untagged_lost = true;
+    fabric_run(f, 9000);
+    unsigned n = diagnose(f, faults);
+    assert_int_equal(n, 8);
+    expect_leg(f, n, 1, "eth1", PROBE_FAULT_VLAN_MISSING, PROBE_BOTH, 0, 0);
+    fabric_free(f);
+}
+
 static void test_link_between_switches(void **state) {
     struct fabric *f = fabric_new(4, true);
     f->isl = 1500;
@@ -383,6 +416,8 @@ int main(void) {
         cmocka_unit_test(test_one_direction_only),
         cmocka_unit_test(test_leg_dead),
         cmocka_unit_test(test_vlan_not_carried),
+        cmocka_unit_test(test_tagged_only),
+        cmocka_unit_test(test_untagged_not_carried),
         cmocka_unit_test(test_link_between_switches),
         cmocka_unit_test(test_whole_fabric),
         cmocka_unit_test(test_host_down_accuses_no_port),
