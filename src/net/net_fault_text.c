@@ -109,11 +109,19 @@ static void path_sentence(enum net_fault fault, const struct net_fault_facts *f,
         break;
     case NET_FAULT_LEG_ONE_WAY:
         add_place(t, f);
-        buf_addf(t, ": frames pass %s but are lost %s",
-                 f->direction == NET_DIRECTION_IN ? "to the switch" : "from the switch",
+        buf_add_str(t, f->size_wanted > 0 ? ": frames of " : ": frames");
+        if (f->size_wanted > 0)
+            buf_addf(t, "%d bytes", f->size_wanted);
+        buf_addf(t, " pass %s but are lost %s", f->direction == NET_DIRECTION_IN ? "to the switch" : "from the switch",
                  f->direction == NET_DIRECTION_IN ? "from the switch" : "to the switch");
+        if (f->size_passes > 0)
+            buf_addf(t, ", where only %d do", f->size_passes);
         add_vlan(t, f);
         add_peer(t, f);
+        if (f->size_passes > 0) { /* small ones come through: no cable does that */
+            cure_size(cure, f);
+            break;
+        }
         buf_add_str(cure, "replace the cable or transceiver, or look for a filter at ");
         add_switch_port(cure, f);
         break;

@@ -39,6 +39,24 @@ static void test_leg_sentence(void **state) {
     net_problems_done(&ps);
 }
 
+/* Large frames that pass one way only are a port's limit, and its sizes are told; with nothing known, a bad cable. */
+static void test_one_way_sentence(void **state) {
+    struct net_problems ps = {0};
+    struct net_fault_facts f = {
+        .host = "h2", .nic = "eth1", .size_wanted = 9000, .size_passes = 4000, .direction = NET_DIRECTION_IN};
+    const struct net_problem *p = net_problems_add(&ps, NET_FAULT_LEG_ONE_WAY, &f);
+    assert_string_equal(p->text, "Host 'h2' leg 'eth1': frames of 9000 bytes pass to the switch but are lost from the "
+                                 "switch, where only 4000 do.");
+    assert_string_equal(p->cure, "raise the MTU of the switch port that this leg is plugged into to 9216, or run: xe "
+                                 "network-param-set uuid=<uuid of the network> MTU=1500.");
+    f.size_passes = 0;
+    p = net_problems_add(&ps, NET_FAULT_LEG_ONE_WAY, &f);
+    assert_string_equal(p->text,
+                        "Host 'h2' leg 'eth1': frames of 9000 bytes pass to the switch but are lost from the switch.");
+    assert_true(str_starts(p->cure, "replace the cable or transceiver"));
+    net_problems_done(&ps);
+}
+
 /* With nothing known at all a sentence still stands; each code has a name, a summary, its number and its section. */
 static void test_all(void **state) {
     size_t n;
@@ -71,6 +89,7 @@ static void test_all(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_leg_sentence), cmocka_unit_test(test_all)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_leg_sentence), cmocka_unit_test(test_one_way_sentence),
+                                       cmocka_unit_test(test_all)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
