@@ -37,6 +37,7 @@ struct virt {
     struct child *starting; /* muster-virtd */
     bool connecting;
     char *trouble;
+    char *said; /* why it could not be started, as it was logged last; NULL once it is there */
 };
 
 static void unref(struct virt *v) {
@@ -47,6 +48,7 @@ static void unref(struct virt *v) {
     free(v->run_dir);
     free(v->virtd_path);
     free(v->trouble);
+    free(v->said);
     (void)pthread_mutex_destroy(&v->lock);
     free(v);
 }
@@ -191,8 +193,12 @@ static void on_daemon_started(const struct child_result *r, void *userdata) {
         r->exit_code < 0 ? strf("'%s' cannot be run: %s", v->virtd_path, strerror(r->start_error))
         : r->timed_out   ? xstrdup("the hypervisor's daemon has not started in time")
                          : strf("the hypervisor's daemon did not start (%d): %s", r->exit_code, buf_str(&r->err));
-    if (!str_eq(text, str_or_empty(v->trouble)))
-        log_warn("no VM can be run here: %s", text);
+    if (str_eq(text, str_or_empty(v->said)))
+        log_debug("still no VM can be run here: %s", text);
+    else
+        log_warn("no VM can be run here: %s; it is tried again and again", text);
+    free(v->said);
+    v->said = xstrdup(text);
     set_trouble(v, text);
     retry(v);
 }
@@ -219,6 +225,7 @@ static void connect_done(void *data) {
         v->conn = c->conn;
         v->retry_ms = RETRY_FIRST_MS;
         set_trouble(v, "");
+        free(TAKE(v->said));
         log_info("the hypervisor is there");
         v->config.callbacks->up(v->config.userdata);
     } else if (v->is_own_daemon) {
