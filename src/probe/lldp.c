@@ -2,9 +2,26 @@
 #include "probe/lldp.h"
 
 #include <lldpctl.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <syslog.h>
 
 #include "base/str.h"
+
+#define LOG_MODULE "lldp"
+#include "base/log.h"
+
+/* A host without lldpd is asked again and again: said once, until it has answered in between. */
+static atomic_bool is_said;
+
+static void on_log(int severity, const char *message) {
+    if (severity > LOG_WARNING) /* syslog's numbers: larger is less */
+        log_debug("%s", message);
+    else if (atomic_exchange(&is_said, true))
+        log_debug("lldpd still does not answer: %s", message);
+    else
+        log_warn("lldpd does not answer (%s): switches and their ports have no names until it does", message);
+}
 
 /* Names come from the wire: only printable ASCII is kept, the rest becomes '?'. */
 static void copy_name(char *dst, size_t size, const char *src) {
@@ -35,11 +52,13 @@ static void read_port(lldpctl_atom_t *port, struct lldp_neighbour *n) {
 
 unsigned lldp_read(struct lldp_neighbour ret[static LLDP_MAX_NEIGHBOURS]) {
     unsigned n = 0;
+    lldpctl_log_callback(on_log);
     lldpctl_conn_t *connection = lldpctl_new(NULL, NULL, NULL);
     if (!connection)
         return 0;
     lldpctl_atom_t *interfaces = lldpctl_get_interfaces(connection);
     if (interfaces) {
+        atomic_store(&is_said, false);
         lldpctl_atom_t *interface;
         lldpctl_atom_foreach(interfaces, interface) {
             lldpctl_atom_t *port = n < LLDP_MAX_NEIGHBOURS ? lldpctl_get_port(interface) : NULL;
