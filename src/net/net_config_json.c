@@ -174,9 +174,9 @@ static const char *const lacp_times[] = {"slow", "fast"};
 static const char *const hashings[] = {"tcpudp_ports", "src_mac"};
 static const char *const datapaths[] = {"system", "netdev"};
 
-static void read_ip(struct net_json *bridge, const char *member, enum net_family family, struct net_ip *ip) {
+void net_config_read_ip(struct net_json *parent, const char *member, enum net_family family, struct net_ip *ip) {
     struct net_json j;
-    if (!net_json_object(bridge, member, &j))
+    if (!net_json_object(parent, member, &j))
         return;
     ip->mode = (enum net_ip_mode)net_json_enum(&j, "mode", ip_modes, ARRAY_SIZE(ip_modes), NET_IP_NONE);
     net_json_addr(&j, "address", &ip->address);
@@ -229,8 +229,8 @@ static void read_bridge(struct net_json *j, struct net_config *c) {
     read_bond(j, &b->bond);
     net_json_name(j, "parent", b->parent);
     b->tag = (int)net_json_int(j, "tag", 0, 4094, 0);
-    read_ip(j, "ip4", NET_FAMILY_IPV4, &b->ip4);
-    read_ip(j, "ip6", NET_FAMILY_IPV6, &b->ip6);
+    net_config_read_ip(j, "ip4", NET_FAMILY_IPV4, &b->ip4);
+    net_config_read_ip(j, "ip6", NET_FAMILY_IPV6, &b->ip6);
     n = net_json_array(j, "dns", NET_MAX_DNS);
     for (size_t i = 0; i < n && !j->reader->failed; i++) {
         const char *text = net_json_element_str(j, "dns", i, 1024);

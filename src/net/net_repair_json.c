@@ -75,22 +75,6 @@ char *net_repair_to_json(const struct net_repair *r) {
 
 /* ---- reading ---- */
 
-static const char *const ip_modes[] = {"none", "static", "dhcp", "autoconf"};
-
-static void read_ip(struct net_json *reset, const char *member, enum net_family family, struct net_ip *ip) {
-    struct net_json j;
-    if (!net_json_object(reset, member, &j))
-        return;
-    ip->mode = (enum net_ip_mode)net_json_enum(&j, "mode", ip_modes, ARRAY_SIZE(ip_modes), NET_IP_NONE);
-    net_json_addr(&j, "address", &ip->address);
-    net_json_addr(&j, "gateway", &ip->gateway);
-    if (ip->mode != NET_IP_STATIC && (ip->address.family || ip->gateway.family))
-        net_json_fail(&j, "address", "is only allowed where mode is 'static'");
-    if ((ip->address.family && ip->address.family != family) || (ip->gateway.family && ip->gateway.family != family))
-        net_json_fail(&j, "address", "is not of the family of '%s'", member);
-    net_json_end(&j);
-}
-
 static void read_reset(struct net_json *root, struct net_reset *r) {
     struct net_json j;
     if (!net_json_object(root, "reset", &j))
@@ -100,8 +84,8 @@ static void read_reset(struct net_json *root, struct net_reset *r) {
         net_json_fail(&j, "device", "is missing");
     r->vlan = (int)net_json_int(&j, "vlan", 0, 4094, 0);
     r->mtu = (int)net_json_int(&j, "mtu", NET_MTU_MIN, NET_MTU_MAX, NET_MTU_DEFAULT);
-    read_ip(&j, "ip4", NET_FAMILY_IPV4, &r->ip4);
-    read_ip(&j, "ip6", NET_FAMILY_IPV6, &r->ip6);
+    net_config_read_ip(&j, "ip4", NET_FAMILY_IPV4, &r->ip4);
+    net_config_read_ip(&j, "ip6", NET_FAMILY_IPV6, &r->ip6);
     size_t n = net_json_array(&j, "dns", NET_MAX_DNS);
     for (size_t i = 0; i < n && !j.reader->failed; i++)
         if (!net_addr_parse(net_json_element_str(&j, "dns", i, NET_ADDR_TEXT_SIZE), &r->dns[r->n_dns++]))
