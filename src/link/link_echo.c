@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/macro.h"
+#include "link/link_icmp.h"
 
 #define PAUSE_MS 200
 #define SMALL_SIZE 64
@@ -39,18 +40,6 @@ static uint64_t clock_ms(void) {
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* RFC 1071; what follows the header is zero. */
-static uint16_t checksum(const struct echo *e) {
-    uint16_t words[sizeof(*e) / 2];
-    uint32_t sum = 0;
-    memcpy(words, e, sizeof(*e));
-    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-        sum += words[i];
-    while (sum >> 16)
-        sum = (sum >> 16) + (sum & 0xffff);
-    return (uint16_t)~sum;
-}
-
 static void send_one(const struct sockets *s, const char *address, unsigned index, bool is_small, unsigned size,
                      uint8_t *packet) {
     struct sockaddr_in v4 = {.sin_family = AF_INET};
@@ -64,7 +53,7 @@ static void send_one(const struct sockets *s, const char *address, unsigned inde
                      .mark = s->mark,
                      .index = (uint16_t)index,
                      .is_small = is_small};
-    e.checksum = is_v6 ? 0 : checksum(&e);
+    e.checksum = is_v6 ? 0 : link_icmp_checksum(&e, sizeof(e));
     memset(packet, 0, n);
     memcpy(packet, &e, sizeof(e));
     /* No route yet, no neighbour: then there is no answer, and the next one is tried. */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/macro.h"
+#include "link/link_icmp.h"
 
 #define PAUSE_MS 250
 #define MAX_READS 64 /* in one turn: a raw socket hears every echo answer of the host */
@@ -51,17 +52,6 @@ static void end(struct link_ping *p, bool answered) {
     done(answered, userdata);
 }
 
-/* RFC 1071. The kernel fills in that of ICMPv6. */
-static uint16_t checksum(const struct echo *e) {
-    uint16_t words[sizeof(*e) / 2];
-    uint32_t sum = 0;
-    memcpy(words, e, sizeof(*e));
-    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-        sum += words[i];
-    sum = (sum >> 16) + (sum & 0xffff);
-    return (uint16_t) ~(sum + (sum >> 16));
-}
-
 static void on_timer(struct loop_source *s, void *userdata) {
     struct link_ping *p = userdata;
     uint64_t now = loop_now_ms(p->loop);
@@ -70,7 +60,7 @@ static void on_timer(struct loop_source *s, void *userdata) {
         return;
     }
     struct echo e = {.type = p->is_v6 ? ICMP6_ECHO_REQUEST : ICMP_ECHO, .mark = p->mark, .seq = htons(++p->seq)};
-    e.checksum = p->is_v6 ? 0 : checksum(&e);
+    e.checksum = p->is_v6 ? 0 : link_icmp_checksum(&e, sizeof(e));
     /* No route yet, no neighbour: then there is no answer, and the next one is tried. */
     ssize_t n = sendto(p->fd, &e, sizeof(e), MSG_DONTWAIT, (const struct sockaddr *)&p->to, p->to_size);
     (void)n;

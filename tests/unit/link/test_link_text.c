@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "link/link.h"
+#include "link/link_icmp.h"
 
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -53,8 +55,15 @@ static void test_mac_text(void **unused) {
         assert_false(link_mac_parse(bad[i], &mac));
 }
 
+/* The example of RFC 1071, 3: the sum of its words is ddf2 in network order. */
+static void test_icmp_checksum(void **unused) {
+    static const uint8_t bytes[] = {0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7};
+    assert_int_equal(ntohs(link_icmp_checksum(bytes, sizeof bytes)), 0xffff & ~0xddf2);
+    assert_int_equal(link_icmp_checksum(bytes, 0), 0xffff);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_ip_text), cmocka_unit_test(test_ip_network),
-                                       cmocka_unit_test(test_mac_text)};
+                                       cmocka_unit_test(test_mac_text), cmocka_unit_test(test_icmp_checksum)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
