@@ -22,10 +22,6 @@ struct matrix {
     size_t n_ends;
 };
 
-const char *path_state(const struct path *p) {
-    return p->passes == 0 ? "dead" : p->passes < p->wanted ? "limited" : "proven";
-}
-
 static size_t end_of(struct matrix *m, const char *host, const char *leg, int vlan) {
     for (size_t i = 0; i < m->n_ends; i++)
         if (m->ends[i].vlan == vlan && str_eq(m->ends[i].host, host) && str_eq(m->ends[i].leg, leg))

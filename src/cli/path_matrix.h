@@ -10,7 +10,6 @@ struct path {
     int passes, wanted;                 /* bytes; passes 0: nothing does */
 };
 
-const char *path_state(const struct path *p); /* "proven" "limited" "dead" */
 /*
  * Rows are legs that send, columns legs that receive; legs that have a path to each other stand in one matrix. A cell
  * is the size that passes, with '<' behind it when more is wanted, "dead", or a dot where there is no path. As many

@@ -7,9 +7,9 @@
 #include "cli/commands.h"
 #include "cli/layout.h"
 #include "cli/path_matrix.h"
+#include "client/path_entry.h"
 
 #define WIDTH 80
-#define MAX_TEXT 64
 
 struct path_list {
     struct path *items;
@@ -38,41 +38,24 @@ static const char *host_name(const struct value *hosts, const char *uuid) {
     return uuid;
 }
 
-static bool read_number(const char *text, size_t len, int *ret) {
-    char copy[12];
-    int64_t n;
-    if (len >= sizeof(copy))
-        return false;
-    memcpy(copy, text, len);
-    copy[len] = 0;
-    if (!str_parse_int(copy, 0, INT32_MAX, &n))
-        return false;
-    *ret = (int)n;
-    return true;
-}
-
-/* "eth0>HOST/eth1@101" -> "9000/9000", as host.path_table has it. False for an entry of another form. */
 static bool read_path(const char *key, const char *sizes, const struct value *hosts, const char *host,
                       struct path *ret) {
-    const char *peer = strchr(key, '>'), *leg = peer ? strchr(peer, '/') : NULL, *vlan = leg ? strchr(leg, '@') : NULL,
-               *slash = strchr(sizes, '/');
-    struct path p = {0};
-    if (!leg || !slash || strlen(key) > 4 * MAX_TEXT || !read_number(sizes, (size_t)(slash - sizes), &p.passes) ||
-        !read_number(slash + 1, strlen(slash + 1), &p.wanted) ||
-        (vlan && !read_number(vlan + 1, strlen(vlan + 1), &p.vlan)))
+    struct path_entry e;
+    if (!path_entry_parse(key, sizes, &e))
         return false;
-    _cleanup_free_ char *peer_uuid = xstrndup(peer + 1, (size_t)(leg - peer - 1));
-    p.host = xstrdup(host);
-    p.leg = xstrndup(key, (size_t)(peer - key));
-    p.peer = xstrdup(host_name(hosts, peer_uuid));
-    p.peer_leg = xstrndup(leg + 1, vlan ? (size_t)(vlan - leg - 1) : strlen(leg + 1));
-    *ret = p;
+    *ret = (struct path){.host = xstrdup(host),
+                         .leg = xstrdup(e.leg),
+                         .peer = xstrdup(host_name(hosts, e.peer)),
+                         .peer_leg = xstrdup(e.peer_leg),
+                         .vlan = e.vlan,
+                         .passes = e.passes,
+                         .wanted = e.wanted};
     return true;
 }
 
 static bool is_asked(struct xe *x, const struct path *p) {
     const char *state = args_get(&x->args, "state");
-    return !state || str_eq(state, path_state(p));
+    return !state || str_eq(state, path_entry_state(p->passes, p->wanted));
 }
 
 static bool read_all(struct xe *x, struct path_list *l, struct error **errp) {
@@ -122,7 +105,7 @@ static void print_table(const struct path_list *l, struct buf *out) {
         strv_take(&cells, p->vlan ? strf("%d", p->vlan) : xstrdup("-"));
         strv_take(&cells, strf("%d", p->passes));
         strv_take(&cells, strf("%d", p->wanted));
-        strv_add(&cells, path_state(p));
+        strv_add(&cells, path_entry_state(p->passes, p->wanted));
     }
     layout_table(out, head, ARRAY_SIZE(head), cells.items, (unsigned)l->n);
 }

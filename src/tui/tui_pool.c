@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define UUID_LEN 36
-#define MAX_SIZE 65535
+#include "client/path_entry.h"
 
 void tui_records_done(struct tui_records *r) {
     value_done(&r->pools);
@@ -49,31 +48,6 @@ static size_t count(const struct value *all) {
 }
 
 /* ---- paths ---- */
-bool tui_path_parse(const char *key, const char *text, struct tui_path *ret) {
-    struct tui_path p = {.vlan = 0};
-    const char *arrow = strchr(key, '>'), *slash = arrow ? strchr(arrow, '/') : NULL,
-               *at = slash ? strchr(slash, '@') : NULL;
-    int64_t vlan = 0, size, wanted;
-    if (!slash || slash - arrow != UUID_LEN + 1 || (at && !str_parse_int(at + 1, 1, 4094, &vlan)))
-        return false;
-    size_t leg = (size_t)(arrow - key), peer_leg = at ? (size_t)(at - slash - 1) : strlen(slash + 1);
-    const char *bar = strchr(text, '/');
-    if (!leg || leg >= sizeof(p.leg) || !peer_leg || peer_leg >= sizeof(p.peer_leg) || !bar || bar - text > 5)
-        return false;
-    char number[8] = "";
-    memcpy(number, text, (size_t)(bar - text));
-    if (!str_parse_int(number, 0, MAX_SIZE, &size) || !str_parse_int(bar + 1, 0, MAX_SIZE, &wanted))
-        return false;
-    memcpy(p.leg, key, leg);
-    memcpy(p.peer, arrow + 1, UUID_LEN);
-    memcpy(p.peer_leg, slash + 1, peer_leg);
-    p.vlan = (int)vlan;
-    p.size = (int)size;
-    p.wanted = (int)wanted;
-    *ret = p;
-    return true;
-}
-
 static const struct value *host_by_uuid(const struct value *hosts, const char *uuid) {
     for (size_t i = 0; i < count(hosts); i++)
         if (str_eq(text_of(&hosts->map.pairs[i].value, "uuid"), uuid))
@@ -95,13 +69,15 @@ static void add_paths(struct tui_pool *p, const struct tui_records *r, const str
     p->paths = xcalloc(n ? n : 1, sizeof(*p->paths));
     for (size_t i = 0; i < n; i++) {
         const struct value_pair *entry = &table->map.pairs[i];
-        struct tui_path *path = &p->paths[p->n_paths];
-        if (!tui_path_parse(entry->key, value_str(&entry->value), path))
+        struct path_entry e;
+        if (!path_entry_parse(entry->key, value_str(&entry->value), &e))
             continue;
-        const struct value *peer = host_by_uuid(&r->hosts, path->peer);
-        if (peer)
-            str_copy(path->peer, sizeof(path->peer), text_of(peer, "name_label"));
-        p->n_paths++;
+        const struct value *peer = host_by_uuid(&r->hosts, e.peer);
+        struct tui_path *path = &p->paths[p->n_paths++];
+        *path = (struct tui_path){.vlan = e.vlan, .size = e.passes, .wanted = e.wanted};
+        str_copy(path->leg, sizeof(path->leg), e.leg);
+        str_copy(path->peer_leg, sizeof(path->peer_leg), e.peer_leg);
+        str_copy(path->peer, sizeof(path->peer), peer ? text_of(peer, "name_label") : e.peer);
     }
     qsort(p->paths, p->n_paths, sizeof(*p->paths), by_place);
 }

@@ -18,7 +18,5 @@ void tui_records_done(struct tui_records *r);
 
 /* host_uuid "": the only host there is. NULL with *errp when the host is not among the records. */
 struct tui_pool *tui_pool_from(const struct tui_records *r, const char *host_uuid, struct error **errp);
-/* "eth0>HOST/eth1@42" and "1500/9000", an entry of host.path_table; `peer` becomes the host's uuid. */
-bool tui_path_parse(const char *key, const char *text, struct tui_path *ret) _warn_unused_;
 
 struct tui_pool *tui_pool_read(struct client *c, const char *host_uuid, struct error **errp);

@@ -167,30 +167,6 @@ static void test_paths(void **state) {
                   "eth1          1500<9000\n");
 }
 
-static void test_paths_parse(void **state) {
-    struct tui_path p;
-    assert_true(tui_path_parse("eth0>" H1 "/eth1@4094", "1500/9000", &p));
-    assert_string_equal(p.leg, "eth0");
-    assert_string_equal(p.peer, H1);
-    assert_string_equal(p.peer_leg, "eth1");
-    assert_int_equal(p.vlan, 4094);
-    assert_int_equal(p.size, 1500);
-    static const char *const bad[][2] = {{"", ""},
-                                         {"eth0>" H1 "/eth1", ""},
-                                         {"eth0>" H1 "/eth1", "1500"},
-                                         {"eth0>" H1 "/eth1", "1500/x"},
-                                         {"eth0>" H1 "/eth1", "999999/1"},
-                                         {"eth0>short/eth1", "1/1"},
-                                         {">" H1 "/eth1", "1/1"},
-                                         {"eth0>" H1 "/", "1/1"},
-                                         {"eth0>" H1 "/eth1@0", "1/1"},
-                                         {"eth0>" H1 "/eth1@5000", "1/1"},
-                                         {"averyverylongname>" H1 "/eth1", "1/1"},
-                                         {"eth0>" H1 "/averyverylongname", "1/1"}};
-    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
-        assert_false(tui_path_parse(bad[i][0], bad[i][1], &p));
-}
-
 static void test_sentences(void **state) {
     struct tui_alerts v = {0};
     tui_alerts_add_sentence(&v, "h1", "MUSTER-N105 fabric: It is small. Cure: do something.");
@@ -205,9 +181,8 @@ static void test_sentences(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_facts),     cmocka_unit_test(test_status), cmocka_unit_test(test_network),
-        cmocka_unit_test(test_alerts),    cmocka_unit_test(test_paths),  cmocka_unit_test(test_paths_parse),
-        cmocka_unit_test(test_sentences),
+        cmocka_unit_test(test_facts),  cmocka_unit_test(test_status), cmocka_unit_test(test_network),
+        cmocka_unit_test(test_alerts), cmocka_unit_test(test_paths),  cmocka_unit_test(test_sentences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
