@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "net/net_agent_private.h"
+#include "net/net_interrupt.h"
 
 #include <assert.h>
 
@@ -466,16 +467,20 @@ static void act(struct net_agent *a, enum net_checkpoint_action action) {
         start_apply(a);
         return;
     case NET_ACTION_PROVE:
+        net_interrupt_point(a->run_dir, "applied, not proven");
         ask_proof(a);
         return;
     case NET_ACTION_CONFIRM:
+        net_interrupt_point(a->run_dir, "proven, not confirmed");
         ask_pool(a);
         return;
     case NET_ACTION_HOLD:
+        net_interrupt_point(a->run_dir, "held for a person");
         a->token = 0;
         ask_person(a);
         return;
     case NET_ACTION_COMMIT:
+        net_interrupt_point(a->run_dir, "confirmed, not committed");
         a->token = 0;
         net_agent_submit(a, net_job_new(NET_JOB_COMMIT, a, net_config_copy(a->target)));
         return;
@@ -484,6 +489,7 @@ static void act(struct net_agent *a, enum net_checkpoint_action action) {
         return;
     case NET_ACTION_DONE:
     case NET_ACTION_RETURNED:
+        net_interrupt_point(a->run_dir, action == NET_ACTION_DONE ? "done, not told" : "taken back, not told");
         finish(a, action == NET_ACTION_DONE);
         return;
     case NET_ACTION_RETRY:

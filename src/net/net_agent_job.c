@@ -2,6 +2,7 @@
 #include "net/net_agent_job.h"
 
 #include "base/str.h"
+#include "net/net_interrupt.h"
 
 #include <errno.h>
 #include <string.h>
@@ -47,6 +48,13 @@ static void look(struct net_job *j) {
     net_plan_done(&plan);
 }
 
+/* After each step of a change, for tests that cut it off there. */
+static void on_step(const struct net_step *s, unsigned took_ms, const char *problem, void *userdata) {
+    const struct net_services *services = userdata;
+    _cleanup_free_ char *text = net_step_text(s);
+    net_interrupt_point(services->run_dir, text);
+}
+
 static bool converge(struct net_job *j) {
     struct net_services services = {.net_dir = j->net_dir,
                                     .run_dir = j->run_dir,
@@ -55,6 +63,8 @@ static bool converge(struct net_job *j) {
                                     .management = j->target->management,
                                     .control_size = j->target->control_size};
     net_services_init(&services);
+    if (j->previous || j->kind == NET_JOB_RETURN)
+        services.hooks.report = on_step;
     struct net_observe_from from = from_of(j);
     struct net_apply_env env = {.link = j->link,
                                 .ovs = j->ovs,
@@ -79,14 +89,21 @@ static void apply(struct net_job *j) {
         net_config_hash(j->target, pending.tried_hash);
         if (!net_store_set_pending(j->net_dir, &pending, &j->error))
             return; /* without a way back nothing is touched */
+        net_interrupt_point(j->run_dir, "the way back lies on disk");
     }
     (void)!converge(j);
 }
 
 static void commit(struct net_job *j) {
     /* Good first: a crash in between leaves a pending change whose way back is the old network, which is safe. */
-    if (net_store_commit(j->net_dir, j->target, &j->error) && net_store_clear_pending(j->net_dir, &j->error))
-        (void)!net_store_clear_refused(j->net_dir, &j->error);
+    if (net_store_commit(j->net_dir, j->target, &j->error)) {
+        if (j->in_change)
+            net_interrupt_point(j->run_dir, "it is the last known good network");
+        if (net_store_clear_pending(j->net_dir, &j->error))
+            (void)!net_store_clear_refused(j->net_dir, &j->error);
+        if (j->in_change)
+            net_interrupt_point(j->run_dir, "nothing is pending on disk");
+    }
     j->mark = net_store_mark(j->net_dir);
 }
 
@@ -96,8 +113,11 @@ static void go_back(struct net_job *j) {
         (void)!net_store_set_refused(j->net_dir, &j->refusal, &ignored);
         error_free(ignored);
     }
-    if (converge(j))
+    net_interrupt_point(j->run_dir, "the way back begins");
+    if (converge(j)) {
         (void)!net_store_clear_pending(j->net_dir, &j->error);
+        net_interrupt_point(j->run_dir, "what was is back");
+    }
 }
 
 static bool is_in_a_bridge(const struct net_config *c, const char *leg) {
