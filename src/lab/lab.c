@@ -177,9 +177,9 @@ static bool write_file(const struct lab *lab, const char *name, const struct buf
 
 static bool lab_save_main(const struct lab *lab, struct error **errp) {
     _cleanup_buf_ struct buf main_text = BUF_INIT;
-    json_t *root = json_pack("{s:i, s:s, s:s, s:s, s:b, s:s, s:i}", "version", 1, "dir", lab->dir, "bin_dir",
+    json_t *root = json_pack("{s:i, s:s, s:s, s:s, s:b, s:s, s:i, s:b}", "version", 1, "dir", lab->dir, "bin_dir",
                              lab->bin_dir, "password", lab->password, "no_daemon", lab->no_daemon, "management",
-                             lab->management, "first_mtu", (int)lab->first_mtu);
+                             lab->management, "first_mtu", (int)lab->first_mtu, "storage", lab->has_storage);
     char *text = json_dumps(root, JSON_INDENT(1));
     json_decref(root);
     if (!text) {
@@ -222,6 +222,7 @@ static bool lab_load(struct lab *lab, struct error **errp) {
     lab->management = xstrdup(management);
     lab->first_mtu = (unsigned)json_integer_value(json_object_get(root, "first_mtu"));
     lab->no_daemon = json_is_true(json_object_get(root, "no_daemon"));
+    lab->has_storage = json_is_true(json_object_get(root, "storage"));
     json_decref(root);
     if (!topology_load(&lab->topo, topo_path, errp))
         return false;
@@ -260,6 +261,8 @@ unsigned lab_nodes(const struct lab *lab, struct node ret[static LAB_MAX_NODES])
     for (unsigned i = 0; i < TOPO_N_SWITCHES; i++)
         ret[n++] = (struct node){.kind = NODE_SWITCH, .name = topo_switch_names[i], .sw = i};
     ret[n++] = (struct node){.kind = NODE_DESK, .name = TOPO_DESK};
+    if (lab->has_storage)
+        ret[n++] = (struct node){.kind = NODE_ARRAY, .name = TOPO_ARRAY};
     for (unsigned i = 0; i < lab->topo.n_hosts; i++)
         ret[n++] = (struct node){.kind = NODE_HOST, .name = lab->topo.hosts[i].name, .host = &lab->topo.hosts[i]};
     return n;

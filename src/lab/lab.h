@@ -9,7 +9,7 @@
  *   ns/<node>                            netns handles     disk/    images of the hosts' disks
  *   run/<node>.{sock,json}               power control and state      log/    what a node's power control printed
  *
- * A node is a host, a switch (swA, swB) or the desk (admin).
+ * A node is a host, a switch (swA, swB), the desk (admin) or the storage array (array).
  */
 #pragma once
 
@@ -18,7 +18,7 @@
 
 #define LAB_MARK "MUSTER_LAB_MEMBER"
 #define LAB_DEFAULT_DIR "lab-state"
-#define LAB_MAX_NODES (TOPO_MAX_HOSTS + TOPO_N_SWITCHES + 1)
+#define LAB_MAX_NODES (TOPO_MAX_HOSTS + TOPO_N_SWITCHES + 2)
 #define LAB_RUN_DIR "/run/muster-lab" /* inside a node */
 
 struct lab {
@@ -29,12 +29,13 @@ struct lab {
     bool no_daemon;     /* hosts run without musterd */
     char *management;   /* NICs of each host's first configuration, with commas: several are a bond */
     unsigned first_mtu; /* MTU of that configuration */
+    bool has_storage;   /* there is a storage array on the first switch */
     struct topology topo;
     struct faults faults;
     int lock_fd;
 };
 
-enum node_kind { NODE_HOST, NODE_SWITCH, NODE_DESK };
+enum node_kind { NODE_HOST, NODE_SWITCH, NODE_DESK, NODE_ARRAY };
 
 struct node {
     enum node_kind kind;
@@ -58,7 +59,7 @@ DEFINE_CLEANUP(struct lab *, lab_free)
 char *lab_path(const struct lab *lab, const char *fmt, ...) _printf_(2, 3); /* heap: dir + "/" + text */
 char *lab_netns(const struct lab *lab, const char *node);                   /* heap: path of the handle */
 
-unsigned lab_nodes(const struct lab *lab, struct node ret[static LAB_MAX_NODES]); /* switches, desk, hosts */
+unsigned lab_nodes(const struct lab *lab, struct node ret[static LAB_MAX_NODES]); /* switches, desk, array, hosts */
 bool lab_node(const struct lab *lab, const char *name, struct node *ret, struct error **errp);
 
 /* A line on stderr with the time since the program started. */

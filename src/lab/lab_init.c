@@ -14,6 +14,7 @@
 
 #include "base/fs.h"
 #include "base/str.h"
+#include "lab/lab_array.h"
 #include "lab/lab_net.h"
 #include "lab/lab_ns.h"
 #include "lab/lab_root.h"
@@ -276,7 +277,10 @@ int init_main(const char *dir, const char *name, const char *device) {
         stage("PID 1 cannot set itself up: %s", strerror(errno));
         return 1;
     }
-    bool ok = i.node.kind == NODE_HOST ? boot_host(&i) : i.node.kind == NODE_SWITCH ? boot_switch(&i) : true;
+    bool ok = i.node.kind == NODE_HOST     ? boot_host(&i)
+              : i.node.kind == NODE_SWITCH ? boot_switch(&i)
+              : i.node.kind == NODE_ARRAY  ? array_boot(&i.services)
+                                           : true;
     if (!ok && !asked_to_stop(&i)) {
         stage("the start failed, see its files in /var/log");
         return 1;

@@ -20,6 +20,7 @@
 #include "lab/lab_node_state.h"
 
 #define MAX_WAITERS 16
+#define ARRAY_DISK_MIB 4096   /* sparse; "storage full" fills it, so it is not larger */
 #define STOP_TIMEOUT_MS 90000 /* an init that does not stop in order is cut after this */
 #define BOOT_TIMEOUT_MS 180000
 #define MAX_CRASHES 3 /* starts in a row that end before the node is up */
@@ -95,10 +96,10 @@ static void power_on(struct monitor *m) {
     m->state.boots++;
     buf_clear(&m->status);
     bool ok = true;
-    if (m->node.kind == NODE_HOST) {
+    if (m->node.kind == NODE_HOST || m->node.kind == NODE_ARRAY) {
         _cleanup_free_ char *image = lab_path(m->lab, "disk/%s.img", m->node.name);
         if (!fs_exists(image))
-            ok = disk_create(image, m->lab->topo.disk_mib, &err);
+            ok = disk_create(image, m->node.kind == NODE_HOST ? m->lab->topo.disk_mib : ARRAY_DISK_MIB, &err);
         ok = ok && disk_attach(&m->disk, image, &err);
     }
     ok = ok && init_spawn(m->lab, m->node.name, m->disk.device, &started, &err);

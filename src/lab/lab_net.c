@@ -58,8 +58,18 @@ static bool ip_batch(const char *netns, const struct buf *script, struct error *
     return lab_run(netns, argv, buf_str(script), NULL, errp);
 }
 
+/* A node that has one NIC and keeps its network namespace for good. */
+static bool address_eth0(const struct lab *lab, const char *node, const char *address, struct error **errp) {
+    _cleanup_buf_ struct buf script = BUF_INIT;
+    _cleanup_strv_ struct strv eth0 = {0};
+    _cleanup_free_ char *ns = lab_netns(lab, node);
+    strv_add(&eth0, "eth0");
+    buf_addf(&script, "addr add %s/%d dev eth0\nlink set eth0 up\n", address, TOPO_PREFIX_LEN);
+    return offloads_off_in(lab, node, &eth0, errp) && ip_batch(ns, &script, errp);
+}
+
 bool net_plug_all(const struct lab *lab, struct error **errp) {
-    _cleanup_buf_ struct buf script = BUF_INIT, desk = BUF_INIT;
+    _cleanup_buf_ struct buf script = BUF_INIT;
     struct strv names[TOPO_N_SWITCHES] = {0};
     bool ok = true;
     for (unsigned i = 0; i < lab->topo.n_hosts; i++) {
@@ -74,6 +84,10 @@ bool net_plug_all(const struct lab *lab, struct error **errp) {
     cable(&script, lab, TOPO_DESK, "eth0", "02:4d:4c:00:00:00", topo_switch_names[0], TOPO_DESK_PORT);
     strv_add(&names[0], TOPO_DESK_PORT);
     strv_add(&names[0], TOPO_ISL_PORT);
+    if (lab->has_storage) {
+        cable(&script, lab, TOPO_ARRAY, "eth0", "02:4d:4c:00:00:09", topo_switch_names[0], TOPO_ARRAY_PORT);
+        strv_add(&names[0], TOPO_ARRAY_PORT);
+    }
     strv_add(&names[1], TOPO_ISL_PORT);
     ok = ip_batch(NULL, &script, errp);
     for (unsigned i = 0; i < TOPO_N_SWITCHES; i++) {
@@ -90,11 +104,8 @@ bool net_plug_all(const struct lab *lab, struct error **errp) {
             strv_add(&nics, lab->topo.hosts[i].nics[k].name);
         ok = offloads_off_in(lab, lab->topo.hosts[i].name, &nics, errp);
     }
-    _cleanup_strv_ struct strv eth0 = {0};
-    _cleanup_free_ char *desk_ns = lab_netns(lab, TOPO_DESK);
-    strv_add(&eth0, "eth0");
-    buf_addf(&desk, "addr add %s/%d dev eth0\nlink set eth0 up\n", TOPO_DESK_ADDRESS, TOPO_PREFIX_LEN);
-    return ok && offloads_off_in(lab, TOPO_DESK, &eth0, errp) && ip_batch(desk_ns, &desk, errp);
+    return ok && address_eth0(lab, TOPO_DESK, TOPO_DESK_ADDRESS, errp) &&
+           (!lab->has_storage || address_eth0(lab, TOPO_ARRAY, TOPO_ARRAY_ADDRESS, errp));
 }
 
 bool net_plug_nic(const struct lab *lab, const struct topo_host *h, const struct topo_nic *n, struct error **errp) {
@@ -156,7 +167,7 @@ void net_switch_dark(const struct lab *lab, unsigned sw) {
     }
     buf_addf(&script, "link set %s down\n", TOPO_ISL_PORT);
     if (sw == 0)
-        buf_addf(&script, "link set %s down\n", TOPO_DESK_PORT);
+        buf_addf(&script, "link set %s down\nlink set %s down\n", TOPO_DESK_PORT, TOPO_ARRAY_PORT);
     buf_add_str(&script, "link del br0\nlink del ovs-netdev\n");
     const char *const argv[] = {"ip", "-force", "-batch", "-", NULL};
     _cleanup_error_ struct error *missing = NULL;

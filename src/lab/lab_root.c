@@ -90,7 +90,7 @@ static bool bind_foreign(const char *path, const char *root, bool always, struct
 /* Switches and the desk keep their changes in memory: `base` is one already. */
 static bool layer_mount(const struct node *node, const char *base, const char *device, struct error **errp) {
     _cleanup_free_ char *disk = strf("%s/disk", base);
-    if (node->kind == NODE_HOST)
+    if (node->kind == NODE_HOST || node->kind == NODE_ARRAY)
         return do_mount(device, disk, "ext4", 0, DISK_MOUNT_OPTIONS, errp);
     return do_mount("tmpfs", disk, "tmpfs", 0, "mode=755,size=64m", errp);
 }
@@ -169,6 +169,15 @@ bool root_enter(const struct lab *lab, const struct node *node, const char *devi
     }
     if (!str_empty(lab->bin_dir) && !bind_foreign(lab->bin_dir, root, /* always= */ true, errp))
         return false;
+    /* What the array serves lies on its disk itself: file handles of an overlay do not outlive a restart. */
+    _cleanup_free_ char *served = strf("%s/served", disk), *shown = strf("%s" ROOT_ARRAY_DIR, root);
+    if (node->kind == NODE_ARRAY) {
+        r = fs_mkdirs(served, 0755);
+        if (r < 0)
+            return fail(errp, r, "make", served);
+        if (!do_mount(served, shown, NULL, MS_BIND, NULL, errp))
+            return false;
+    }
     /* Stack the old root under the new one and take it away: no put_old folder is needed. */
     if (chdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
         return fail(errp, -errno, "change the root to", root);
@@ -180,11 +189,9 @@ bool root_enter(const struct lab *lab, const struct node *node, const char *devi
 /* ---- programs ---- */
 
 char *root_program_path(const struct lab *lab, const char *name) {
-    static const char *const folders[][2] = {{"musterd", "daemon"},
-                                             {"muster-netboot", "netboot"},
-                                             {"xe", "cli"},
-                                             {"muster-console", "tui"},
-                                             {"muster-virtd", "virt"}};
+    static const char *const folders[][2] = {
+        {"musterd", "daemon"},     {"muster-netboot", "netboot"}, {"xe", "cli"},
+        {"muster-console", "tui"}, {"muster-virtd", "virt"},      {"muster-store", "store"}};
     for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
         if (!str_eq(folders[i][0], name))
             continue;
@@ -201,7 +208,8 @@ char *root_program_path(const struct lab *lab, const char *name) {
 }
 
 bool root_programs(const struct lab *lab, struct error **errp) {
-    static const char *const ours[] = {"musterd", "muster-netboot", "xe", "muster-console", "muster-virtd"};
+    static const char *const ours[] = {"musterd",        "muster-netboot", "xe",
+                                       "muster-console", "muster-virtd",   "muster-store"};
     static const char *const power[] = {"reboot", "poweroff"};
     for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
         _cleanup_free_ char *from = root_program_path(lab, ours[i]);
@@ -253,6 +261,8 @@ static bool set_password(const char *password, struct error **errp) {
 static bool write_hosts(const struct lab *lab, const struct node *node, struct error **errp) {
     _cleanup_buf_ struct buf text = BUF_INIT;
     buf_addf(&text, "127.0.0.1 localhost\n::1 localhost ip6-localhost\n%s %s\n", TOPO_DESK_ADDRESS, TOPO_DESK);
+    if (lab->has_storage)
+        buf_addf(&text, "%s %s\n", TOPO_ARRAY_ADDRESS, TOPO_ARRAY);
     for (unsigned i = 0; i < lab->topo.n_hosts; i++)
         buf_addf(&text, "%s %s\n", lab->topo.hosts[i].address, lab->topo.hosts[i].name);
     _cleanup_free_ char *name = strf("%s\n", node->name);

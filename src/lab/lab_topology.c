@@ -171,7 +171,8 @@ static bool hosts_check(const struct topology *t, struct error **errp) {
     }
     for (unsigned i = 0; i < t->n_hosts; i++) {
         const char *name = t->hosts[i].name;
-        if (str_eq(name, TOPO_DESK) || (str_starts(name, "sw") && topology_switch(name) >= 0)) {
+        if (str_eq(name, TOPO_DESK) || str_eq(name, TOPO_ARRAY) ||
+            (str_starts(name, "sw") && topology_switch(name) >= 0)) {
             error_setf(errp, LAB_ERROR, "'%s' cannot be the name of a host, the lab uses it itself.", name);
             return false;
         }

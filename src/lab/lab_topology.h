@@ -18,6 +18,9 @@
 #define TOPO_DESK "admin"
 #define TOPO_DESK_PORT "admin-eth0" /* on the first switch */
 #define TOPO_DESK_ADDRESS "10.9.0.2"
+#define TOPO_ARRAY "array" /* the storage array, when the lab has one */
+#define TOPO_ARRAY_PORT "array-eth0"
+#define TOPO_ARRAY_ADDRESS "10.9.0.9"
 #define TOPO_PREFIX "10.9.0."
 #define TOPO_PREFIX_LEN 24
 #define TOPO_GATEWAY "10.9.0.2"

@@ -53,7 +53,10 @@ static bool options_parse(struct ping_options *o, int argc, char **argv) {
 
 static const char *target_address(const struct lab *lab, const char *to) {
     const struct topo_host *h = topology_host(&lab->topo, to);
-    return h ? h->address : str_eq(to, TOPO_DESK) ? TOPO_DESK_ADDRESS : to;
+    return h                        ? h->address
+           : str_eq(to, TOPO_DESK)  ? TOPO_DESK_ADDRESS
+           : str_eq(to, TOPO_ARRAY) ? TOPO_ARRAY_ADDRESS
+                                    : to;
 }
 
 static int node_run(const struct lab *lab, const char *node, const char *script, int out, bool detach,

@@ -159,9 +159,10 @@ int verb_status(const struct verb_context *c, int argc, char **argv) {
         _cleanup_free_ char *daemon = h && on ? daemon_state(lab, h) : xstrdup("-");
         printf("%-8s %-6s %-9s %7d %-12s %5u %7.2f  %-14s %s\n", nodes[i].name, h ? h->pool : "-", power_name(s.power),
                on ? (int)s.init.pid : 0,
-               h                            ? h->address
-               : nodes[i].kind == NODE_DESK ? TOPO_DESK_ADDRESS
-                                            : "-",
+               h                             ? h->address
+               : nodes[i].kind == NODE_DESK  ? TOPO_DESK_ADDRESS
+               : nodes[i].kind == NODE_ARRAY ? TOPO_ARRAY_ADDRESS
+                                             : "-",
                s.boots, (double)s.boot_ms / 1000, daemon, on ? "" : s.stage);
     }
     return 0;

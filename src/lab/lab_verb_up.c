@@ -9,6 +9,7 @@
 
 #include "base/fs.h"
 #include "base/str.h"
+#include "lab/lab_array.h"
 #include "lab/lab_monitor.h"
 #include "lab/lab_net.h"
 #include "lab/lab_ns.h"
@@ -30,6 +31,7 @@ struct up_options {
     bool no_daemon;
     bool off;
     bool replace;
+    bool storage;
 };
 
 /* A name (four) is one of ours, anything with a slash or an extension is a file. */
@@ -102,6 +104,7 @@ static const char *parse_options(struct up_options *o, int argc, char **argv) {
                                             {"no-daemon", no_argument, NULL, 'D'},
                                             {"off", no_argument, NULL, 'o'},
                                             {"replace", no_argument, NULL, 'r'},
+                                            {"storage", no_argument, NULL, 's'},
                                             {0}};
     int opt;
     int64_t number;
@@ -144,6 +147,9 @@ static const char *parse_options(struct up_options *o, int argc, char **argv) {
         case 'r':
             o->replace = true;
             break;
+        case 's':
+            o->storage = true;
+            break;
         default:
             return "Wrong options.";
         }
@@ -155,12 +161,14 @@ static const char *parse_options(struct up_options *o, int argc, char **argv) {
 static bool power_up(const struct lab *lab, bool hosts_too, struct error **errp) {
     struct node nodes[LAB_MAX_NODES];
     unsigned n = lab_nodes(lab, nodes);
-    unsigned n_fabric = TOPO_N_SWITCHES + 1;
+    unsigned n_fabric = n - lab->topo.n_hosts;
     for (unsigned i = 0; i < n; i++) {
         if (verb_interrupted() || !monitor_start(lab, nodes[i].name, errp))
             return false;
     }
     lab_say("switches swA and swB, and the desk 'admin' at %s", TOPO_DESK_ADDRESS);
+    if (lab->has_storage)
+        lab_say("a storage array at %s", TOPO_ARRAY_ADDRESS);
     if (!monitor_request(lab, nodes, n_fabric, "power-on", UP_TIMEOUT_MS, errp) || !switch_apply(lab, errp))
         return false;
     if (!hosts_too)
@@ -217,7 +225,7 @@ int verb_up(const struct verb_context *c, int argc, char **argv) {
     const char *problem = parse_options(&o, argc + 1, argv - 1);
     if (problem)
         return verb_misuse("up", problem);
-    if (!check_tools(&err) || !load_topology(&o, &topo, &err))
+    if (!check_tools(&err) || (o.storage && !array_check_tools(&err)) || !load_topology(&o, &topo, &err))
         return verb_fail(err);
     if (o.replace && lab_exists(c->dir) && !lab_remove(c->dir, &err))
         return verb_fail(err);
@@ -240,6 +248,7 @@ int verb_up(const struct verb_context *c, int argc, char **argv) {
     }
     lab->first_mtu = o.mtu ? o.mtu : 1500;
     lab->no_daemon = o.no_daemon;
+    lab->has_storage = o.storage;
     bool ok = !err && lab_save(lab, &err);
     if (ok) {
         warn_missing_programs(lab);

@@ -6,7 +6,7 @@
 const struct verb lab_verbs[] = {
     {"up",
      "[--hosts N] [--nics N] [--topology NAME|FILE] [--bin BUILD-FOLDER] [--password TEXT] "
-     "[--management NICS] [--mtu N] [--no-daemon] [--off] [--replace]",
+     "[--management NICS] [--mtu N] [--no-daemon] [--off] [--replace] [--storage]",
      "Build a lab and start it",
      "  --hosts N      that many hosts h1.. in one pool (default 4)\n"
      "  --nics N       that many NICs per host (default 4); even ones on switch swA, odd ones on swB\n"
@@ -18,6 +18,7 @@ const struct verb lab_verbs[] = {
      "  --no-daemon    hosts run everything but musterd\n"
      "  --off          leave the hosts switched off\n"
      "  --replace      remove the lab that is in the folder first\n"
+     "  --storage      with a storage array (node 'array', 10.9.0.9) that serves NFS and iSCSI\n"
      "A Ctrl-C, or a failure, removes everything again.",
      verb_up},
     {"down", "", "Remove the lab: processes, namespaces, disks, files",
@@ -77,6 +78,12 @@ const struct verb lab_verbs[] = {
      NULL, verb_ping_report},
     {"dhcp", "on [--lease SECONDS] [HOST=ADDRESS...]|off",
      "A DHCP server at the desk; addresses 10.9.0.100 to 199, or the one named for a host", NULL, verb_dhcp},
+    {"storage", "stop|start|slow [KBIT]|fast|full|free|show", "Faults of the storage array of a lab with --storage",
+     "stop: it is gone without a word, as at a power cut; start: it is back with all that was synced.\n"
+     "slow: it sends at most KBIT (1000) kilobits a second; fast: as many as it can.\n"
+     "full: its disk is filled to the last block; free: there is room again.\n"
+     "show: what it serves: the NFS export /srv/array/nfs, iSCSI target iqn.2026-01.lab.muster:array.",
+     verb_storage},
     {"disk-fill", "HOST", "Fill a host's disk to the last block", NULL, verb_disk_fill},
     {"disk-free", "HOST", "Make room on it again", NULL, verb_disk_free},
 };

@@ -60,6 +60,7 @@ int verb_ping_start(const struct verb_context *c, int argc, char **argv);
 int verb_ping_report(const struct verb_context *c, int argc, char **argv);
 int verb_dhcp(const struct verb_context *c, int argc, char **argv);
 int verb_disk_fill(const struct verb_context *c, int argc, char **argv);
+int verb_storage(const struct verb_context *c, int argc, char **argv);
 int verb_disk_free(const struct verb_context *c, int argc, char **argv);
 
 /* Takes down whatever there is in `dir`; used by `down` and by an `up` that did not get through. */
