@@ -22,5 +22,7 @@ void class_move_management(struct net_change *ch, const struct row *old, const s
 
 /* No VM is on the host; false with the call failed (HOST_HAS_RESIDENT_VMS). */
 bool class_check_no_guests(struct call *c, const struct row *host);
+/* The host of the call when it is neither this one nor a live one; NULL with the call failed. */
+const struct row *class_dead_host(struct call *c);
 /* By a person's word the host is dead, and with it what ran there. */
 void class_end_guests(struct call *c, struct db_txn *t, const struct row *host);

@@ -282,8 +282,7 @@ static void delete_networking(struct db_txn *t, struct db *d, const struct uuid 
     delete_rows_of(t, d, CLASS_PIF, FIELD_PIF_host, host);
 }
 
-/* A host that is gone for good: neither this one nor a live one. NULL with the call failed. */
-static const struct row *dead_host(struct call *c) {
+const struct row *class_dead_host(struct call *c) {
     const struct row *h = call_arg_row(c, 0);
     char ref[REF_TEXT_SIZE];
     if (!h)
@@ -299,7 +298,7 @@ static const struct row *dead_host(struct call *c) {
 }
 
 void host_forget(struct call *c) {
-    const struct row *h = dead_host(c);
+    const struct row *h = class_dead_host(c);
     const struct api_hooks *hooks = api_hooks(call_api(c));
     if (!h || !class_check_no_guests(c, h))
         return;
@@ -313,16 +312,6 @@ void host_forget(struct call *c) {
 
 void host_destroy(struct call *c) {
     host_forget(c);
-}
-
-void host_declare_dead(struct call *c) {
-    const struct row *h = dead_host(c);
-    if (!h)
-        return;
-    /* That the host is taken for dead is host_metrics.live already; its VMs may start elsewhere from now on. */
-    struct db_txn *t = db_txn_new(call_db(c), "host.declare_dead");
-    class_end_guests(c, t, h);
-    call_commit(c, t, NULL, NULL);
 }
 
 void host_reset_networking(struct call *c) {

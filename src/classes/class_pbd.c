@@ -42,10 +42,7 @@ static bool check(struct call *c, struct error **errp) {
         error_set(errp, ERR_SR_NOT_SHARABLE, ref_text(&sr->uuid, sr_ref), ref_text(&host->uuid, host_ref), NULL);
         return false;
     }
-    const char *trouble = store_path_trouble(config ? str_or_empty(value_map_str(config, "location")) : "");
-    if (trouble)
-        error_set(errp, ERR_INVALID_VALUE, "device_config:location", trouble, NULL);
-    return !trouble;
+    return store_check_config(row_str(sr, FIELD_SR_type), config, errp);
 }
 
 void pbd_create(struct call *c) {
@@ -84,6 +81,8 @@ static void put_attached(struct vm_op *op, bool attached) {
         return;
     struct db_txn *t = db_txn_new(vm_op_db(op), call_def(vm_op_call(op))->name);
     db_txn_set(t, CLASS_PBD, &pbd, FIELD_PBD_currently_attached, value_bool(attached));
+    db_txn_map_remove(t, CLASS_PBD, &pbd, FIELD_PBD_other_config,
+                      PBD_UNATTACHED_KEY); /* a person has said what is to be */
     vm_op_commit(op, t, vm_op_return_void);
 }
 
@@ -142,7 +141,8 @@ void pbd_unplug(struct call *c) {
     char ref[REF_TEXT_SIZE];
     if (!pbd)
         return;
-    if (!row_bool(pbd, FIELD_PBD_currently_attached)) {
+    if (!row_bool(pbd, FIELD_PBD_currently_attached) &&
+        !value_map_get(row_value(pbd, FIELD_PBD_other_config), PBD_UNATTACHED_KEY)) {
         call_return_void(c);
         return;
     }
@@ -151,7 +151,7 @@ void pbd_unplug(struct call *c) {
         call_fail_code(c, ERR_VDI_IN_USE, ref_text(&vdi->uuid, ref), "unplug", NULL);
         return;
     }
-    struct vm_op *op = begin(c, pbd, "unplug"); /* a folder of the host: nothing is to be unmounted */
+    struct vm_op *op = begin(c, pbd, "unplug"); /* nothing is mounted on the host, so nothing is to be unmounted */
     if (op)
         put_attached(op, false);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Class SR: storage repositories. Of type "file", a folder of one host, everything; of other types, nothing yet. */
+/* Class SR: storage repositories, of the types that there are (store/store_place_core.h). */
 #include "base/str.h"
 #include "classes/class_calls.h"
 #include "classes/net_rows.h"
@@ -30,6 +30,8 @@ static void put_fill(struct db_txn *t, const struct uuid *sr, const struct value
     db_txn_set(t, CLASS_SR, sr, FIELD_SR_physical_utilisation, value_int(int_of(result, "used")));
 }
 
+#define LOOK_MS 20000 /* how long SR.create waits for the other hosts */
+
 /* ---- create ---- */
 
 enum create_args { HOST, DEVICE_CONFIG, PHYSICAL_SIZE, NAME, DESCRIPTION, TYPE, CONTENT, SHARED, SM_CONFIG };
@@ -44,6 +46,44 @@ static void return_sr(struct vm_op *op) {
     vm_op_return_ref(op, &u);
 }
 
+/* A host of the pool has it, or is to attach it as soon as it can. */
+static void put_pbd(struct db_txn *t, const struct uuid *sr, const struct uuid *host, const struct value *config,
+                    bool attached) {
+    struct uuid pbd = db_txn_insert(t, CLASS_PBD, NULL);
+    db_txn_set(t, CLASS_PBD, &pbd, FIELD_PBD_SR, value_ref(sr));
+    db_txn_set(t, CLASS_PBD, &pbd, FIELD_PBD_host, value_ref(host));
+    db_txn_set(t, CLASS_PBD, &pbd, FIELD_PBD_device_config, value_copy(config));
+    db_txn_set(t, CLASS_PBD, &pbd, FIELD_PBD_currently_attached, value_bool(attached));
+    if (!attached)
+        db_txn_map_put(t, CLASS_PBD, &pbd, FIELD_PBD_other_config, PBD_UNATTACHED_KEY, value_string(PBD_NOT_LOOKED_AT));
+}
+
+/* Every live host has it, or has said why not. */
+static bool hosts_have_looked(struct vm_op *op) {
+    struct db *d = vm_op_db(op);
+    struct uuid sr = new_sr_of(op);
+    for (const struct row *p = db_first(d, CLASS_PBD); p; p = db_next(d, p)) {
+        const char *why = value_map_str(row_value(p, FIELD_PBD_other_config), PBD_UNATTACHED_KEY);
+        if (uuid_eq(row_ref(p, FIELD_PBD_SR), &sr) && why && str_eq(why, PBD_NOT_LOOKED_AT) &&
+            api_host_is_live(call_api(vm_op_call(op)), row_ref(p, FIELD_PBD_host)))
+            return false;
+    }
+    return true;
+}
+
+/* A host that is slow to look does so later; the SR is there. */
+static void looked_late(struct vm_op *op, struct error *e) {
+    error_free(e);
+    return_sr(op);
+}
+
+static void wait_for_hosts(struct vm_op *op) {
+    struct error *late = NULL;
+    error_internal(&late, "hosts have not looked at the storage yet");
+    vm_op_on_failure(op, looked_late);
+    vm_op_wait(op, hosts_have_looked, LOOK_MS, late, return_sr);
+}
+
 static void on_filled(struct vm_op *op, const struct value *result) {
     struct call *c = vm_op_call(op);
     struct uuid sr = new_sr_of(op);
@@ -56,19 +96,23 @@ static void on_filled(struct vm_op *op, const struct value *result) {
     db_txn_set(t, CLASS_SR, &sr, FIELD_SR_content_type, value_string(*content ? content : "user"));
     db_txn_set(t, CLASS_SR, &sr, FIELD_SR_sm_config, value_copy(call_arg(c, SM_CONFIG)));
     put_fill(t, &sr, result);
-    struct uuid pbd = db_txn_insert(t, CLASS_PBD, NULL);
-    db_txn_set(t, CLASS_PBD, &pbd, FIELD_PBD_SR, value_ref(&sr));
-    db_txn_set(t, CLASS_PBD, &pbd, FIELD_PBD_host, value_copy(call_arg(c, HOST)));
-    db_txn_set(t, CLASS_PBD, &pbd, FIELD_PBD_device_config, value_copy(call_arg(c, DEVICE_CONFIG)));
-    db_txn_set(t, CLASS_PBD, &pbd, FIELD_PBD_currently_attached, value_bool(true));
-    vm_op_commit(op, t, return_sr);
+    db_txn_set(t, CLASS_SR, &sr, FIELD_SR_shared, value_bool(call_arg_bool(c, SHARED)));
+    put_pbd(t, &sr, call_arg_ref(c, HOST), call_arg(c, DEVICE_CONFIG), /* attached= */ true);
+    for (const struct row *h = db_first(vm_op_db(op), CLASS_host); h && call_arg_bool(c, SHARED);
+         h = db_next(vm_op_db(op), h))
+        if (!uuid_eq(&h->uuid, call_arg_ref(c, HOST)))
+            put_pbd(t, &sr, &h->uuid, call_arg(c, DEVICE_CONFIG), /* attached= */ false);
+    vm_op_commit(op, t, wait_for_hosts);
 }
 
 static struct value create_args(struct call *c, const char *op, const char *sr) {
     struct value args = value_map();
     value_map_add(&args, "op", value_string(op));
     value_map_add(&args, "sr", value_string(sr));
-    value_map_add(&args, "path", value_string(str_or_empty(value_map_str(call_arg(c, DEVICE_CONFIG), "location"))));
+    struct uuid u = {0};
+    if (uuid_parse(sr, &u))
+        value_map_add(&args, "path",
+                      value_string_take(store_place(call_arg_str(c, TYPE), call_arg(c, DEVICE_CONFIG), &u)));
     return args;
 }
 
@@ -90,15 +134,13 @@ static void on_folder(struct vm_op *op, const struct value *result) {
 }
 
 static bool check_create(struct call *c, const struct row *host, struct error **errp) {
-    const char *location = str_or_empty(value_map_str(call_arg(c, DEVICE_CONFIG), "location"));
-    const char *trouble = store_path_trouble(location);
     char ref[REF_TEXT_SIZE];
-    if (!str_eq(call_arg_str(c, TYPE), "file"))
+    if (!store_type_is_known(call_arg_str(c, TYPE)))
         error_set(errp, ERR_SR_UNKNOWN_DRIVER, call_arg_str(c, TYPE), NULL);
-    else if (call_arg_bool(c, SHARED)) /* a folder of one host is on that host alone */
+    else if (call_arg_bool(c, SHARED) && !store_type_is_shared(call_arg_str(c, TYPE)))
         error_set(errp, ERR_SR_NOT_SHARABLE, "", ref_text(&host->uuid, ref), NULL);
-    else if (trouble)
-        error_set(errp, ERR_INVALID_VALUE, "device_config:location", trouble, NULL);
+    else if (!store_check_config(call_arg_str(c, TYPE), call_arg(c, DEVICE_CONFIG), errp))
+        return false;
     else if (!api_host_is_live(call_api(c), &host->uuid))
         error_set(errp, ERR_HOST_OFFLINE, ref_text(&host->uuid, ref), NULL);
     else
@@ -120,6 +162,34 @@ void sr_create(struct call *c) {
     struct vm_op *op = vm_op_plain(c);
     *vm_op_data(op) = value_string(uuid_text(&sr, text));
     vm_op_ask(op, &host->uuid, "store", create_args(c, "create", text), STORE_MS, on_folder);
+}
+
+/* ---- probe ---- */
+
+static void on_probed(struct vm_op *op, const struct value *result) {
+    vm_op_return(op, value_string(str_or_empty(value_map_str(result, "xml"))));
+}
+
+void sr_probe(struct call *c) {
+    enum { AT, WHERE, KIND };
+    const struct row *host = call_arg_row(c, AT);
+    char ref[REF_TEXT_SIZE];
+    if (!host)
+        return;
+    if (!store_type_is_shared(call_arg_str(c, KIND))) {
+        call_fail_code(c, ERR_SR_UNKNOWN_DRIVER, call_arg_str(c, KIND), NULL);
+        return;
+    }
+    if (!api_host_is_live(call_api(c), &host->uuid)) {
+        call_fail_code(c, ERR_HOST_OFFLINE, ref_text(&host->uuid, ref), NULL);
+        return;
+    }
+    struct value args = value_map();
+    value_map_add(&args, "op", value_string("probe"));
+    value_map_add(&args, "type", value_string(call_arg_str(c, KIND)));
+    value_map_add(&args, "server", value_string(str_or_empty(value_map_str(call_arg(c, WHERE), "server"))));
+    value_map_add(&args, "serverpath", value_string(str_or_empty(value_map_str(call_arg(c, WHERE), "serverpath"))));
+    vm_op_ask(vm_op_plain(c), &host->uuid, "store", args, STORE_MS, on_probed);
 }
 
 /* ---- scan and update ---- */
@@ -321,11 +391,11 @@ void sr_introduce(struct call *c) {
         call_fail_code(c, ERR_SR_UUID_EXISTS, call_arg_str(c, UUID), NULL);
         return;
     }
-    if (!str_eq(call_arg_str(c, KIND), "file")) {
+    if (!store_type_is_known(call_arg_str(c, KIND))) {
         call_fail_code(c, ERR_SR_UNKNOWN_DRIVER, call_arg_str(c, KIND), NULL);
         return;
     }
-    if (call_arg_bool(c, IS_SHARED)) {
+    if (call_arg_bool(c, IS_SHARED) && !store_type_is_shared(call_arg_str(c, KIND))) {
         call_fail_code(c, ERR_SR_NOT_SHARABLE, call_arg_str(c, UUID), "", NULL);
         return;
     }
@@ -337,6 +407,7 @@ void sr_introduce(struct call *c) {
     db_txn_set(t, CLASS_SR, &u, FIELD_SR_type, value_copy(call_arg(c, KIND)));
     db_txn_set(t, CLASS_SR, &u, FIELD_SR_content_type, value_copy(call_arg(c, CONTENTS)));
     db_txn_set(t, CLASS_SR, &u, FIELD_SR_sm_config, value_copy(call_arg(c, CONFIG)));
+    db_txn_set(t, CLASS_SR, &u, FIELD_SR_shared, value_bool(call_arg_bool(c, IS_SHARED)));
     call_commit(c, t, return_made, made);
 }
 

@@ -415,7 +415,7 @@ void vdi_copy(struct call *c) {
     value_map_add(&args, "to", value_string(text));
     value_map_add(data, "sr", value_string(uuid_text(to, text)));
     value_map_add(&args, "to_sr", value_string(text));
-    value_map_add(&args, "to_path", value_string(vm_spec_path(pbd)));
+    value_map_add(&args, "to_path", value_string_take(vm_spec_folder(d, pbd)));
     value_map_add(&args, "to_format", value_string("qcow2"));
     vm_op_ask(op, &host->uuid, "store", args, STORE_COPY_MS, on_copied);
 }

@@ -325,17 +325,35 @@ static void make_template(struct db_txn *t, const struct uuid *u) {
     put_memory(t, u, &m);
 }
 
-static void make_storage_kind(struct db_txn *t, const struct uuid *u) {
+struct storage_kind {
+    const char *type, *name, *description;
+    const char *config[2][2]; /* key of device_config, what it is */
+};
+
+static const struct storage_kind kinds[] = {
+    {"file", "Folder of a host", "Disks as files in a folder of one host", {{"location", "absolute path of a folder"}}},
+    {"nfs",
+     "NFS server",
+     "Disks as files on an NFS server, which all hosts of the pool share",
+     {{"server", "name or address of the server"}, {"serverpath", "path that the server exports"}}}};
+
+static struct uuid kind_uuid(const struct storage_kind *k) {
+    _cleanup_free_ char *name = strf("storage %s", k->type);
+    return uuid_derive(&default_space, name);
+}
+
+static void make_storage_kind(struct db_txn *t, const struct uuid *u, const struct storage_kind *k) {
     static const char *const features[] = {"SR_UPDATE",  "VDI_CREATE", "VDI_DELETE",
                                            "VDI_RESIZE", "VDI_CLONE",  "VDI_SNAPSHOT"};
     db_txn_insert(t, CLASS_SM, u);
-    db_txn_set(t, CLASS_SM, u, FIELD_SM_type, value_string("file"));
-    db_txn_set(t, CLASS_SM, u, FIELD_SM_name_label, value_string("Folder of a host"));
-    db_txn_set(t, CLASS_SM, u, FIELD_SM_name_description, value_string("Disks as files in a folder of one host"));
+    db_txn_set(t, CLASS_SM, u, FIELD_SM_type, value_string(k->type));
+    db_txn_set(t, CLASS_SM, u, FIELD_SM_name_label, value_string(k->name));
+    db_txn_set(t, CLASS_SM, u, FIELD_SM_name_description, value_string(k->description));
     db_txn_set(t, CLASS_SM, u, FIELD_SM_vendor, value_string("Muster"));
     db_txn_set(t, CLASS_SM, u, FIELD_SM_version, value_string("1.0"));
     db_txn_set(t, CLASS_SM, u, FIELD_SM_required_api_version, value_string("1.0"));
-    db_txn_map_put(t, CLASS_SM, u, FIELD_SM_configuration, "location", value_string("absolute path of a folder"));
+    for (size_t i = 0; i < ARRAY_SIZE(k->config) && k->config[i][0]; i++)
+        db_txn_map_put(t, CLASS_SM, u, FIELD_SM_configuration, k->config[i][0], value_string(k->config[i][1]));
     for (size_t i = 0; i < ARRAY_SIZE(features); i++)
         db_txn_map_put(t, CLASS_SM, u, FIELD_SM_features, features[i], value_int(1));
 }
@@ -346,16 +364,22 @@ static void on_made(struct error *error, void *userdata) {
 
 void class_vm_make_defaults(struct api *a) {
     struct db *d = api_db(a);
-    struct uuid template = uuid_derive(&default_space, "template other-install-media"),
-                kind = uuid_derive(&default_space, "storage file");
-    if (!api_is_coordinator(a) || !db_pool(d) || !db_get_status(d).has_quorum ||
-        (db_get(d, CLASS_VM, &template) && db_get(d, CLASS_SM, &kind)))
+    struct uuid template = uuid_derive(&default_space, "template other-install-media");
+    bool all_there = db_get(d, CLASS_VM, &template) != NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        struct uuid kind = kind_uuid(&kinds[i]);
+        all_there = all_there && db_get(d, CLASS_SM, &kind);
+    }
+    if (!api_is_coordinator(a) || !db_pool(d) || !db_get_status(d).has_quorum || all_there)
         return;
     struct db_txn *t = db_txn_new(d, "what every pool has");
     if (!db_get(d, CLASS_VM, &template))
         make_template(t, &template);
-    if (!db_get(d, CLASS_SM, &kind))
-        make_storage_kind(t, &kind);
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        struct uuid kind = kind_uuid(&kinds[i]);
+        if (!db_get(d, CLASS_SM, &kind))
+            make_storage_kind(t, &kind, &kinds[i]);
+    }
     db_txn_fence(t);
     db_txn_commit(t, STORE_MS, on_made, NULL);
 }

@@ -181,7 +181,7 @@ static bool start_disk(struct vm_op *op, const struct row *vbd, const struct row
     if (copies) {
         value_map_add(&args, "to", value_string(child_text));
         value_map_add(&args, "to_sr", value_string(text));
-        value_map_add(&args, "to_path", value_string(vm_spec_path(vm_spec_pbd(d, &to_sr, &host->uuid))));
+        value_map_add(&args, "to_path", value_string_take(vm_spec_folder(d, vm_spec_pbd(d, &to_sr, &host->uuid))));
         value_map_add(&args, "to_format", value_string("qcow2"));
     } else {
         value_map_add(&args, "child", value_string(child_text));

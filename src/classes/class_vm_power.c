@@ -94,7 +94,7 @@ static struct value restore_args(struct db *d, const struct row *vm, const struc
     struct value restore = value_map();
     const struct row *vdi = db_follow(d, vm, FIELD_VM_suspend_VDI);
     const struct row *pbd = vdi ? vm_spec_pbd(d, row_ref(vdi, FIELD_VDI_SR), host) : NULL;
-    value_map_add(&restore, "path", value_string(vm_spec_path(pbd)));
+    value_map_add(&restore, "path", value_string_take(vm_spec_folder(d, pbd)));
     value_map_add(&restore, "vdi", value_string(vdi ? row_str(vdi, FIELD_VDI_uuid) : ""));
     return restore;
 }
@@ -334,6 +334,11 @@ void vm_clean_reboot(struct call *c) {
 
 /* ---- suspend ---- */
 
+/* libvirt writes a guest's memory into a file of the host. */
+static bool can_hold_memory(const struct row *sr) {
+    return str_eq(row_str(sr, FIELD_SR_type), "file");
+}
+
 /* Where its memory goes: as the VM, the pool, or the host says, else beside its first disk. */
 static const struct row *suspend_sr(struct db *d, const struct row *vm) {
     const struct row *host = db_follow(d, vm, FIELD_VM_resident_on), *pool = db_pool(d);
@@ -341,14 +346,21 @@ static const struct row *suspend_sr(struct db *d, const struct row *vm) {
                                       pool ? db_follow(d, pool, FIELD_pool_suspend_image_SR) : NULL,
                                       host ? db_follow(d, host, FIELD_host_suspend_image_sr) : NULL};
     for (size_t i = 0; i < ARRAY_SIZE(candidates); i++)
-        if (candidates[i])
+        if (candidates[i] && can_hold_memory(candidates[i]))
             return candidates[i];
     const struct value *vbds = row_value(vm, FIELD_VM_VBDs);
     for (size_t i = 0; i < vbds->set.n; i++) {
         const struct row *vbd = db_get(d, CLASS_VBD, &vbds->set.items[i].ref);
         const struct row *vdi = vbd ? db_follow(d, vbd, FIELD_VBD_VDI) : NULL;
         const struct row *sr = vdi ? db_follow(d, vdi, FIELD_VDI_SR) : NULL;
-        if (sr)
+        if (sr && can_hold_memory(sr))
+            return sr;
+    }
+    /* The disks lie where no memory can be kept: a folder of the host. */
+    for (const struct row *pbd = host ? db_first(d, CLASS_PBD) : NULL; pbd; pbd = db_next(d, pbd)) {
+        const struct row *sr = db_follow(d, pbd, FIELD_PBD_SR);
+        if (sr && can_hold_memory(sr) && uuid_eq(row_ref(pbd, FIELD_PBD_host), &host->uuid) &&
+            row_bool(pbd, FIELD_PBD_currently_attached))
             return sr;
     }
     return NULL;

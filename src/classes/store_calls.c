@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "classes/vm_spec.h"
+#include "store/store_place_core.h"
 
 const struct row *store_host(struct api *a, const struct row *sr, struct error **errp) {
     struct db *d = api_db(a);
@@ -33,7 +34,7 @@ struct value store_args(struct db *d, const char *op, const struct uuid *sr, con
     char text[UUID_TEXT_SIZE];
     value_map_add(&args, "op", value_string(op));
     value_map_add(&args, "sr", value_string(uuid_text(sr, text)));
-    value_map_add(&args, "path", value_string(vm_spec_path(vm_spec_pbd(d, sr, host))));
+    value_map_add(&args, "path", value_string_take(vm_spec_folder(d, vm_spec_pbd(d, sr, host))));
     return args;
 }
 
@@ -57,10 +58,18 @@ void store_put_sizes(struct db_txn *t, const struct uuid *vdi, const struct valu
 }
 
 bool store_check_type(const struct row *sr, struct error **errp) {
-    if (str_eq(row_str(sr, FIELD_SR_type), "file"))
+    if (store_type_is_known(row_str(sr, FIELD_SR_type)))
         return true;
     error_set(errp, ERR_SR_UNKNOWN_DRIVER, row_str(sr, FIELD_SR_type), NULL);
     return false;
+}
+
+bool store_check_config(const char *type, const struct value *config, struct error **errp) {
+    const char *key, *trouble = store_config_trouble(type, config, &key);
+    _cleanup_free_ char *name = trouble ? strf("device_config:%s", key) : NULL;
+    if (trouble)
+        error_set(errp, ERR_INVALID_VALUE, name, trouble, NULL);
+    return !trouble;
 }
 
 void store_insert_vdi(struct db_txn *t, const struct uuid *vdi, const struct uuid *sr, const char *format) {

@@ -14,8 +14,10 @@ struct value store_disk_args(struct db *d, const char *op, const struct row *vdi
 #define STORE_COPY_MS (60 * 60 * 1000)
 /* What a host measured (virtual_size, physical_size), into the row of a disk. */
 void store_put_sizes(struct db_txn *t, const struct uuid *vdi, const struct value *result);
-/* NOT_IMPLEMENTED, but for the type "file". */
+/* SR_UNKNOWN_DRIVER, but for the types that there are (store/store_place_core.h). */
 bool store_check_type(const struct row *sr, struct error **errp) _warn_unused_;
+/* INVALID_VALUE when a device_config does not do for the type of SR. */
+bool store_check_config(const char *type, const struct value *config, struct error **errp) _warn_unused_;
 /* A new row of a disk that lies in the SR. */
 void store_insert_vdi(struct db_txn *t, const struct uuid *vdi, const struct uuid *sr, const char *format);
 /* Where a disk's row says that it lies; the row is in the transaction already. */

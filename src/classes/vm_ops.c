@@ -222,6 +222,10 @@ void vm_op_return_void(struct vm_op *op) {
     call_return_void(finish(op));
 }
 
+void vm_op_return(struct vm_op *op, struct value result) {
+    call_return(finish(op), result);
+}
+
 void vm_op_return_ref(struct vm_op *op, const struct uuid *u) {
     struct uuid copy = *u;
     call_return_ref(finish(op), &copy);

@@ -51,5 +51,6 @@ void vm_op_wait(struct vm_op *op, bool (*is_there)(struct vm_op *op), uint64_t d
 void vm_op_commit(struct vm_op *op, struct db_txn *t /* taken */, vm_op_fn *then);
 
 void vm_op_return_void(struct vm_op *op);
+void vm_op_return(struct vm_op *op, struct value result /* taken */);
 void vm_op_return_ref(struct vm_op *op, const struct uuid *u);
 void vm_op_fail(struct vm_op *op, struct error *e /* taken */);

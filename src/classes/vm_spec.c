@@ -2,6 +2,7 @@
 #include "classes/vm_spec.h"
 
 #include "base/str.h"
+#include "store/store_place_core.h"
 
 static void put_text(struct value *map, const char *key, const char *text) {
     value_map_add(map, key, value_string(text));
@@ -31,8 +32,10 @@ const struct row *vm_spec_pbd(struct db *d, const struct uuid *sr, const struct 
     return NULL;
 }
 
-const char *vm_spec_path(const struct row *pbd) {
-    return pbd ? key_of(pbd, FIELD_PBD_device_config, "location") : "";
+char *vm_spec_folder(struct db *d, const struct row *pbd) {
+    const struct row *sr = pbd ? db_follow(d, pbd, FIELD_PBD_SR) : NULL;
+    return sr ? store_place(row_str(sr, FIELD_SR_type), row_value(pbd, FIELD_PBD_device_config), &sr->uuid)
+              : xstrdup("");
 }
 
 const char *vm_spec_format(const struct row *vdi) {
@@ -73,14 +76,27 @@ static bool put_source(struct db *d, struct value *disk, const struct row *vbd, 
         put_text(disk, "format", "raw");
         return true;
     }
-    if (!pbd || !row_bool(pbd, FIELD_PBD_currently_attached) || !*vm_spec_path(pbd)) {
+    _cleanup_free_ char *folder = vm_spec_folder(d, pbd);
+    if (!pbd || !row_bool(pbd, FIELD_PBD_currently_attached) || !*folder) {
         error_set(errp, ERR_VM_REQUIRES_SR, ref_text(row_ref(vbd, FIELD_VBD_VM), vm_ref),
                   ref_text(row_ref(vdi, FIELD_VDI_SR), sr_ref), NULL);
         return false;
     }
-    value_map_add(disk, "path",
-                  value_stringf("%s/%s.%s", vm_spec_path(pbd), row_str(vdi, FIELD_VDI_uuid), vm_spec_format(vdi)));
+    value_map_add(disk, "path", value_stringf("%s/%s.%s", folder, row_str(vdi, FIELD_VDI_uuid), vm_spec_format(vdi)));
     put_text(disk, "format", vm_spec_format(vdi));
+    /* What another host may write as well is not written without its lease. A disk that is meant to be shared is the
+     * guests' own affair. */
+    if (store_place_is_shared(folder) && !is_cd(vbd)) {
+        struct value shared = value_map();
+        char text[UUID_TEXT_SIZE];
+        put_text(&shared, "path", folder);
+        put_text(&shared, "sr", uuid_text(row_ref(vdi, FIELD_VDI_SR), text));
+        put_text(&shared, "vdi", row_str(vdi, FIELD_VDI_uuid));
+        put_text(&shared, "format", vm_spec_format(vdi));
+        value_map_add(&shared, "write",
+                      value_bool(str_eq(row_str(vbd, FIELD_VBD_mode), "RW") && !row_bool(vdi, FIELD_VDI_sharable)));
+        value_map_add(disk, "shared", shared);
+    }
     return true;
 }
 

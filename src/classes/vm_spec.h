@@ -8,6 +8,7 @@
 
 /* The whole VM as `host` is to run it. VALUE_VOID with *errp when a disk cannot be found there. */
 struct value vm_spec(struct db *d, const struct row *vm, const struct uuid *host, struct error **errp);
+/* A disk on storage that hosts share says so with `shared`: path, sr, vdi, format, write (its lease is needed). */
 struct value vm_spec_disk(struct db *d, const struct row *vbd, const struct uuid *host, struct error **errp);
 struct value vm_spec_nic(struct db *d, const struct row *vif);
 
@@ -19,6 +20,6 @@ int vm_spec_place(const char *userdevice);
 
 /* The PBD of a host for an SR, or NULL. */
 const struct row *vm_spec_pbd(struct db *d, const struct uuid *sr, const struct uuid *host);
-/* Folder of a PBD; "" when it has none. */
-const char *vm_spec_path(const struct row *pbd);
+/* The place of a PBD's repository (store/store_place_core.h), "" when it has none; the caller frees. */
+char *vm_spec_folder(struct db *d, const struct row *pbd);
 const char *vm_spec_format(const struct row *vdi);

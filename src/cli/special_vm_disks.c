@@ -198,11 +198,23 @@ static bool vm_vif_list(struct xe *x, struct error **errp) {
     return list_of_vms(x, "vif", NULL, errp);
 }
 
+static bool vdi_unlock(struct xe *x, struct error **errp) {
+    struct request r = request_new(x, errp);
+    request_add_object(&r, CLASS_VDI, "uuid");
+    if (request_is_good(&r) &&
+        !xe_confirm(x, "WARNING: whoever holds the disk must be off for certain. Two writers destroy a disk.", errp)) {
+        /* the error is there; the end below sees it */
+    }
+    return request_call_void(&r, "VDI.force_unlock");
+}
+
 static const struct command list[] = {
     {"vbd-create", "vm-uuid,device", "vdi-uuid,bootable,type,mode,unpluggable",
      "give a VM a disk or a drive; prints its uuid", vbd_create, 0},
     {"vdi-create", "sr-uuid,name-label,virtual-size",
      "type,sm-config:", "make a disk (8GiB, or bytes); prints its uuid", vdi_create, 0},
+    {"vdi-unlock", "uuid", "force",
+     "take the lease of a disk from its holder, which is off; asks for a yes unless force", vdi_unlock, 0},
     {"vm-cd-list", "", "vm", "print its drives and the discs in them", vm_cd_list, COMMAND_SELECTS_VMS},
     {"vm-disk-add", "disk-size,device", "sr-uuid,vm", "make a disk and give it to the VM", vm_disk_add,
      COMMAND_SELECTS_VMS},

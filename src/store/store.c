@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/store.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 
-#include "base/fs.h"
 #include "base/str.h"
 #include "model/model.h"
+#include "store/store_lease.h"
 #include "store/store_private.h"
 
-#define MARK ".muster-sr"
 #define MARK_MAX 128
 #define VDIS_MAX 10000
 #define GRAIN 65536 /* sizes are whole clusters of qcow2 */
@@ -20,7 +15,8 @@
 static const char *const formats[] = {"qcow2", "raw", "save"};
 
 struct request {
-    const char *path;
+    const char *op, *path;
+    struct folder f; /* at `path` */
     struct uuid sr, vdi;
     const char *format;
     const struct value *args;
@@ -35,34 +31,6 @@ void store_error(struct error **errp, const char *what, const char *path, int r)
 
 static void refuse(struct error **errp, const char *text, const char *detail) {
     error_set(errp, ERR_SR_BACKEND_FAILURE, text, detail, "", NULL);
-}
-
-const char *store_path_trouble(const char *path) {
-    static const char *const system_folders[] = {
-        "/",    "/bin",     "/boot",           "/dev",    "/etc",  "/home", "/lib", "/lib64", "/mnt",
-        "/opt", "/proc",    "/root",           "/run",    "/sbin", "/srv",  "/sys", "/tmp",   "/usr",
-        "/var", "/var/lib", "/var/lib/muster", "/var/log"};
-    static const char *const system_trees[] = {"/bin/", "/boot/",           "/dev/",    "/etc/",
-                                               "/lib/", "/proc/",           "/sbin/",   "/sys/",
-                                               "/usr/", "/var/lib/muster/", "/var/log/"};
-    size_t n = strlen(path);
-    if (path[0] != '/' || n > 1024 || strstr(path, "//") || strchr(path, '\n') || strchr(path, ',') ||
-        strchr(path, ':') || (n > 1 && path[n - 1] == '/'))
-        return "the location is not the plain absolute path of a folder";
-    if (strstr(path, "/../") || strstr(path, "/./") || str_ends(path, "/..") || str_ends(path, "/."))
-        return "the location goes up";
-    for (size_t i = 0; i < ARRAY_SIZE(system_folders); i++)
-        if (str_eq(path, system_folders[i]))
-            return "the location is a folder of the system";
-    for (size_t i = 0; i < ARRAY_SIZE(system_trees); i++)
-        if (str_starts(path, system_trees[i]))
-            return "the location lies in a folder of the system";
-    return NULL;
-}
-
-char *store_file(const char *path, const struct uuid *vdi, const char *format) {
-    char text[UUID_TEXT_SIZE];
-    return strf("%s/%s.%s", path, uuid_text(vdi, text), format);
 }
 
 static bool uuid_of(const struct value *args, const char *key, struct uuid *ret) {
@@ -85,16 +53,11 @@ static bool is_format(const char *text) {
 
 /* ---- the repository ---- */
 
-static char *mark_of(const char *path) {
-    return strf("%s/" MARK, path);
-}
-
 /* The repository that lies at `path` is the one that is meant. */
 static bool check_mark(const struct request *r, struct error **errp) {
-    _cleanup_free_ char *mark = mark_of(r->path);
     _cleanup_buf_ struct buf text = BUF_INIT;
     struct uuid u;
-    int e = fs_read(mark, MARK_MAX, &text);
+    int e = r->f.ops->read(r->f.at, STORE_MARK, MARK_MAX, &text);
     if (e < 0) {
         store_error(errp, "no storage of this pool is at", r->path, e);
         return false;
@@ -109,92 +72,106 @@ static bool check_mark(const struct request *r, struct error **errp) {
     return true;
 }
 
-/* Names in the folder but for the mark; -1 with errno. `names` may be NULL. */
-static int list_folder(const char *path, struct strv *names) {
-    DIR *d = opendir(path);
-    int n = 0;
-    if (!d)
-        return -1;
-    for (struct dirent *e; (e = readdir(d)) && n < 3 * VDIS_MAX;) {
-        if (str_eq(e->d_name, ".") || str_eq(e->d_name, "..") || str_eq(e->d_name, MARK) ||
-            str_eq(e->d_name, "lost+found"))
-            continue;
-        if (names)
-            strv_add(names, e->d_name);
-        n++;
+/* Names in the folder but for those of its own keeping; -errno. */
+static int list_folder(const struct folder *f, struct strv *names) {
+    static const char *const ours[] = {STORE_MARK, LEASES_FOLDER, "lost+found"};
+    _cleanup_strv_ struct strv all = {0};
+    int e = f->ops->list(f->at, "", 3 * VDIS_MAX, &all);
+    for (size_t i = 0; i < all.n; i++) {
+        bool is_ours = false;
+        for (size_t k = 0; k < ARRAY_SIZE(ours); k++)
+            is_ours |= str_eq(ours[k], all.items[i]);
+        if (!is_ours)
+            strv_add(names, all.items[i]);
     }
-    closedir(d);
-    return n;
+    return e;
 }
 
 static bool op_create(const struct request *r, struct value *ret, struct error **errp) {
-    _cleanup_free_ char *mark = mark_of(r->path), *text = NULL;
+    _cleanup_free_ char *text = NULL;
+    _cleanup_strv_ struct strv names = {0};
     char uuid[UUID_TEXT_SIZE];
-    /* QEMU, which is not root, goes through the folder to the files that it was given. */
-    int e = fs_mkdirs(r->path, 0711);
-    if (e < 0) {
+    int e = r->f.ops->mkdir(r->f.at, "");
+    if (e < 0 && e != -EEXIST) {
         store_error(errp, "cannot make", r->path, e);
         return false;
     }
-    if (fs_exists(mark) || list_folder(r->path, NULL) != 0) {
+    e = list_folder(&r->f, &names);
+    if (folder_has(&r->f, STORE_MARK) || e < 0 || names.n) {
         refuse(errp, "the folder is not empty", r->path);
         return false;
     }
+    if (r->f.is_shared && !lease_check_storage(&r->f, errp)) {
+        lease_forget(&r->f, NULL);
+        (void)r->f.ops->rmdir(r->f.at, "");
+        return false;
+    }
     text = strf("%s\n", uuid_text(&r->sr, uuid));
-    e = fs_write_atomic(mark, text, strlen(text), 0600);
+    e = r->f.ops->write(r->f.at, STORE_MARK, text, strlen(text));
     if (e < 0)
         store_error(errp, "cannot write in", r->path, e);
     return e == 0;
 }
 
-static bool op_attach(const struct request *r, struct value *ret, struct error **errp) {
+static bool op_check(const struct request *r, struct value *ret, struct error **errp) {
     return check_mark(r, errp);
 }
 
+static bool op_attach(const struct request *r, struct value *ret, struct error **errp) {
+    return check_mark(r, errp) && (!r->f.is_shared || lease_check_storage(&r->f, errp));
+}
+
 static bool op_destroy(const struct request *r, struct value *ret, struct error **errp) {
-    _cleanup_free_ char *mark = mark_of(r->path);
+    _cleanup_strv_ struct strv names = {0};
     if (!check_mark(r, errp))
         return false;
-    if (list_folder(r->path, NULL) != 0) {
+    int e = list_folder(&r->f, &names);
+    if (e < 0) {
+        store_error(errp, "cannot read", r->path, e);
+        return false;
+    }
+    if (names.n) {
         error_set(errp, ERR_SR_NOT_EMPTY, NULL);
         return false;
     }
-    int e = fs_unlink(mark);
+    e = r->f.ops->unlink(r->f.at, STORE_MARK);
     if (e < 0) {
-        store_error(errp, "cannot remove", mark, e);
+        store_error(errp, "cannot remove the mark of", r->path, e);
         return false;
     }
-    (void)rmdir(r->path); /* the mark is what counts; a mount point stays */
+    lease_forget(&r->f, NULL);
+    (void)r->f.ops->rmdir(r->f.at, ""); /* the mark is what counts; a mount point stays */
     return true;
 }
 
 static bool op_stat(const struct request *r, struct value *ret, struct error **errp) {
-    struct statvfs s;
+    int64_t size, used;
     if (!check_mark(r, errp))
         return false;
-    if (statvfs(r->path, &s) < 0) {
-        store_error(errp, "cannot look at", r->path, -errno);
+    int e = r->f.ops->space(r->f.at, &size, &used);
+    if (e < 0) {
+        store_error(errp, "cannot look at", r->path, e);
         return false;
     }
-    value_map_put(ret, "size", value_int((int64_t)s.f_blocks * (int64_t)s.f_frsize));
-    value_map_put(ret, "used", value_int((int64_t)(s.f_blocks - s.f_bavail) * (int64_t)s.f_frsize));
+    value_map_put(ret, "size", value_int(size));
+    value_map_put(ret, "used", value_int(used));
     return true;
 }
 
 /* One file of the folder as a disk, if it is one. */
-static void scan_file(const char *folder, const char *name, struct value *vdis) {
-    _cleanup_free_ char *stem = xstrdup(name), *path = strf("%s/%s", folder, name);
+static void scan_file(const struct request *r, const char *name, struct value *vdis) {
+    _cleanup_free_ char *stem = xstrdup(name), *path = strf("%s/%s", r->path, name);
     char *dot = strrchr(stem, '.');
     struct uuid u;
-    struct stat st;
+    struct folder_stat st;
     struct image_info info;
     _cleanup_error_ struct error *e = NULL;
     if (!dot)
         return;
     *dot = '\0';
-    if (!uuid_parse(stem, &u) || !is_format(dot + 1) || lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
+    if (!uuid_parse(stem, &u) || !is_format(dot + 1) || r->f.ops->stat(r->f.at, name, &st) < 0 || !st.is_file)
         return;
-    if (!image_info(path, dot + 1, &info, &e))
+    if (!image_info(&r->f, name, path, dot + 1, &info, &e))
         return; /* damaged: it shows as missing */
     struct value v = value_map();
     value_map_add(&v, "vdi", value_string(stem));
@@ -209,70 +186,83 @@ static bool op_scan(const struct request *r, struct value *ret, struct error **e
     _cleanup_strv_ struct strv names = {0};
     if (!op_stat(r, ret, errp))
         return false;
-    if (list_folder(r->path, &names) < 0) {
-        store_error(errp, "cannot read", r->path, -errno);
+    int e = list_folder(&r->f, &names);
+    if (e < 0) {
+        store_error(errp, "cannot read", r->path, e);
         return false;
     }
     struct value vdis = value_set();
     for (size_t i = 0; i < names.n && vdis.set.n < VDIS_MAX; i++)
-        scan_file(r->path, names.items[i], &vdis);
+        scan_file(r, names.items[i], &vdis);
     value_map_put(ret, "vdis", vdis);
     return true;
 }
 
 /* ---- disks ---- */
 
-static bool report(const char *path, const char *format, struct value *ret, struct error **errp) {
+/* A disk's file: its name in the folder, and the same for QEMU. The caller frees both. */
+static char *name_of(const struct uuid *vdi, const char *format, const struct request *r, char **ret_path) {
+    char text[UUID_TEXT_SIZE];
+    *ret_path = store_file(r->path, vdi, format);
+    return strf("%s.%s", uuid_text(vdi, text), format);
+}
+
+static bool report(const struct request *r, const struct uuid *vdi, const char *format, struct value *ret,
+                   struct error **errp) {
+    _cleanup_free_ char *path, *name = name_of(vdi, format, r, &path);
     struct image_info info;
-    if (!image_info(path, format, &info, errp))
+    if (!image_info(&r->f, name, path, format, &info, errp))
         return false;
     value_map_put(ret, "virtual_size", value_int(info.virtual_size));
     value_map_put(ret, "physical_size", value_int(info.physical_size));
     return true;
 }
 
+static void remove_file(const struct request *r, const char *name) {
+    (void)r->f.ops->unlink(r->f.at, name);
+}
+
 static bool op_vdi_create(const struct request *r, struct value *ret, struct error **errp) {
-    _cleanup_free_ char *file = store_file(r->path, &r->vdi, r->format);
+    _cleanup_free_ char *path, *name = name_of(&r->vdi, r->format, r, &path);
     int64_t size = size_of(r->args);
     if (!check_mark(r, errp))
         return false;
-    if (fs_exists(file) || size == 0 || str_eq(r->format, "save")) {
-        refuse(errp, "no disk can be made of this name, format and size", file);
+    if (folder_has(&r->f, name) || size == 0 || str_eq(r->format, "save")) {
+        refuse(errp, "no disk can be made of this name, format and size", path);
         return false;
     }
-    if (image_create(file, r->format, size, /* base= */ NULL, errp) && report(file, r->format, ret, errp))
+    if (image_create(path, r->format, size, /* base= */ NULL, errp) && report(r, &r->vdi, r->format, ret, errp))
         return true;
-    (void)fs_unlink(file); /* nothing half-made stays */
+    remove_file(r, name); /* nothing half-made stays */
     return false;
 }
 
 static bool op_vdi_destroy(const struct request *r, struct value *ret, struct error **errp) {
-    _cleanup_free_ char *file = store_file(r->path, &r->vdi, r->format);
+    _cleanup_free_ char *path, *name = name_of(&r->vdi, r->format, r, &path);
     if (!check_mark(r, errp))
         return false;
-    int e = fs_unlink(file);
-    if (e < 0)
-        store_error(errp, "cannot remove", file, e);
-    return e == 0;
+    int e = r->f.ops->unlink(r->f.at, name);
+    if (e < 0 && e != -ENOENT)
+        store_error(errp, "cannot remove", path, e);
+    return e == 0 || e == -ENOENT;
 }
 
 static bool op_vdi_stat(const struct request *r, struct value *ret, struct error **errp) {
-    _cleanup_free_ char *file = store_file(r->path, &r->vdi, r->format);
-    return check_mark(r, errp) && report(file, r->format, ret, errp);
+    return check_mark(r, errp) && report(r, &r->vdi, r->format, ret, errp);
 }
 
 static bool op_vdi_resize(const struct request *r, struct value *ret, struct error **errp) {
-    _cleanup_free_ char *file = store_file(r->path, &r->vdi, r->format),
-                        *text = strf("%lld", (long long)size_of(r->args));
+    _cleanup_free_ char *path, *name = name_of(&r->vdi, r->format, r, &path),
+                               *text = strf("%lld", (long long)size_of(r->args));
     struct image_info info;
-    if (!check_mark(r, errp) || !image_info(file, r->format, &info, errp))
+    if (!check_mark(r, errp) || !image_info(&r->f, name, path, r->format, &info, errp))
         return false;
     if (size_of(r->args) < info.virtual_size) {
-        refuse(errp, "a disk is never made smaller", file);
+        refuse(errp, "a disk is never made smaller", path);
         return false;
     }
-    const char *const argv[] = {"resize", "-q", "-f", r->format, file, text, NULL};
-    return image_tool(argv, errp) && report(file, r->format, ret, errp);
+    const char *const argv[] = {"resize", "-q", "-f", r->format, path, text, NULL};
+    return image_tool(argv, /* copies= */ false, errp) && report(r, &r->vdi, r->format, ret, errp);
 }
 
 /*
@@ -282,7 +272,6 @@ static bool op_vdi_resize(const struct request *r, struct value *ret, struct err
  */
 static bool op_vdi_fork(const struct request *r, struct value *ret, struct error **errp) {
     struct uuid base, child;
-    char base_text[UUID_TEXT_SIZE];
     struct image_info info;
     if (!check_mark(r, errp))
         return false;
@@ -290,28 +279,47 @@ static bool op_vdi_fork(const struct request *r, struct value *ret, struct error
         refuse(errp, "disks of this format are copied, not forked", r->format);
         return false;
     }
-    _cleanup_free_ char *file = store_file(r->path, &r->vdi, "qcow2"), *base_file = store_file(r->path, &base, "qcow2"),
-                        *child_file = store_file(r->path, &child, "qcow2"), *next = strf("%s.next", file),
-                        *base_name = strf("%s.qcow2", uuid_text(&base, base_text));
-    if (!image_info(file, "qcow2", &info, errp))
+    _cleanup_free_ char *path,
+        *name = name_of(&r->vdi, "qcow2", r, &path), *base_path, *base_name = name_of(&base, "qcow2", r, &base_path),
+        *child_path, *child_name = name_of(&child, "qcow2", r, &child_path), *next_path = strf("%s.next", path),
+        *next_name = strf("%s.next", name);
+    if (!image_info(&r->f, name, path, "qcow2", &info, errp))
         return false;
-    if (link(file, base_file) < 0) {
-        store_error(errp, "cannot name", base_file, -errno);
+    int e = r->f.ops->link(r->f.at, name, base_name);
+    if (e < 0) {
+        store_error(errp, "cannot name", base_path, e);
         return false;
     }
-    (void)unlink(next);
-    if (image_create(child_file, "qcow2", info.virtual_size, base_name, errp) &&
-        image_create(next, "qcow2", info.virtual_size, base_name, errp)) {
-        int e = fs_rename(next, file);
+    remove_file(r, next_name);
+    if (image_create(child_path, "qcow2", info.virtual_size, base_name, errp) &&
+        image_create(next_path, "qcow2", info.virtual_size, base_name, errp)) {
+        e = r->f.ops->rename(r->f.at, next_name, name);
         if (e == 0) {
             value_map_put(ret, "physical_size", value_int(info.physical_size));
             return true;
         }
-        store_error(errp, "cannot put in its place", file, e);
+        store_error(errp, "cannot put in its place", path, e);
     }
-    (void)unlink(next);
-    (void)fs_unlink(child_file);
-    (void)fs_unlink(base_file);
+    remove_file(r, next_name);
+    remove_file(r, child_name);
+    remove_file(r, base_name);
+    return false;
+}
+
+static bool copy_to(const struct request *r, const struct request *to, struct value *ret, struct error **errp) {
+    if (!check_mark(r, errp) || !check_mark(to, errp))
+        return false;
+    _cleanup_free_ char *from_file = store_file(r->path, &r->vdi, r->format), *to_file,
+                        *to_name = name_of(&to->vdi, to->format, to, &to_file);
+    if (folder_has(&to->f, to_name)) {
+        refuse(errp, "there is a disk of this name", to_file);
+        return false;
+    }
+    const char *const argv[] = {"convert", "-q",   "-f",      r->format, "-O", to->format,
+                                "-t",      "none", from_file, to_file,   NULL};
+    if (image_tool(argv, /* copies= */ true, errp) && report(to, &to->vdi, to->format, ret, errp))
+        return true;
+    remove_file(to, to_name);
     return false;
 }
 
@@ -320,62 +328,101 @@ static bool op_vdi_copy(const struct request *r, struct value *ret, struct error
     to.path = str_or_empty(value_map_str(r->args, "to_path"));
     to.format = str_or_empty(value_map_str(r->args, "to_format"));
     if (!uuid_of(r->args, "to_sr", &to.sr) || !uuid_of(r->args, "to", &to.vdi) || !is_format(to.format) ||
-        str_eq(to.format, "save") || str_eq(r->format, "save") || store_path_trouble(to.path)) {
+        str_eq(to.format, "save") || str_eq(r->format, "save") || store_place_trouble(to.path)) {
         refuse(errp, "the copy has no place to go", to.path);
         return false;
     }
-    if (!check_mark(r, errp) || !check_mark(&to, errp))
+    if (!folder_open(to.path, &to.f, errp))
         return false;
-    _cleanup_free_ char *from_file = store_file(r->path, &r->vdi, r->format),
-                        *to_file = store_file(to.path, &to.vdi, to.format);
-    if (fs_exists(to_file)) {
-        refuse(errp, "there is a disk of this name", to_file);
-        return false;
-    }
-    const char *const argv[] = {"convert", "-q",   "-f",      r->format, "-O", to.format,
-                                "-t",      "none", from_file, to_file,   NULL};
-    if (image_tool(argv, errp) && report(to_file, to.format, ret, errp))
-        return true;
-    (void)fs_unlink(to_file);
-    return false;
+    bool ok = copy_to(r, &to, ret, errp);
+    folder_close(&to.f);
+    return ok;
 }
 
-bool store_run(const char *op, const struct value *args, struct value *ret, struct error **errp) {
-    static const struct {
-        const char *name;
-        bool (*run)(const struct request *r, struct value *ret, struct error **errp);
-        bool has_vdi;
-    } ops[] = {{"create", op_create, false},
-               {"attach", op_attach, false},
-               {"destroy", op_destroy, false},
-               {"stat", op_stat, false},
-               {"scan", op_scan, false},
-               {"vdi_create", op_vdi_create, true},
-               {"vdi_destroy", op_vdi_destroy, true},
-               {"vdi_stat", op_vdi_stat, true},
-               {"vdi_resize", op_vdi_resize, true},
-               {"vdi_fork", op_vdi_fork, true},
-               {"vdi_copy", op_vdi_copy, true}};
-    struct request r = {.path = str_or_empty(value_map_str(args, "path")),
+static bool op_lease(const struct request *r, struct value *ret, struct error **errp) {
+    return check_mark(r, errp) && store_lease_op(r->op, &r->f, r->args, ret, errp);
+}
+
+static bool op_open(const struct request *r, struct value *ret, struct error **errp) {
+    return check_mark(r, errp) && store_open_disks(&r->f, r->path, r->args, ret, errp);
+}
+
+/* ---- which there are ---- */
+
+struct op {
+    const char *name;
+    bool (*run)(const struct request *r, struct value *ret, struct error **errp);
+    bool has_vdi;
+    bool holds; /* the disk, where hosts share it: nobody else may write it meanwhile */
+};
+
+static const struct op ops[] = {{"create", op_create},
+                                {"attach", op_attach},
+                                {"check", op_check},
+                                {"destroy", op_destroy},
+                                {"stat", op_stat},
+                                {"scan", op_scan},
+                                {"vdi_create", op_vdi_create, .has_vdi = true},
+                                {"vdi_destroy", op_vdi_destroy, .has_vdi = true, .holds = true},
+                                {"vdi_stat", op_vdi_stat, .has_vdi = true},
+                                {"vdi_resize", op_vdi_resize, .has_vdi = true, .holds = true},
+                                {"vdi_fork", op_vdi_fork, .has_vdi = true, .holds = true},
+                                {"vdi_copy", op_vdi_copy, .has_vdi = true, .holds = true},
+                                {"open", op_open},
+                                {"lease_release", op_lease},
+                                {"lease_pass", op_lease},
+                                {"lease_sweep", op_lease},
+                                {"lease_break", op_lease},
+                                {"lease_list", op_lease}};
+
+static bool run_holding(const struct op *op, const struct request *r, struct value *ret, struct error **errp) {
+    struct lease_id me;
+    if (!store_lease_id(r->args, &me)) {
+        refuse(errp, "the request does not say for whom it is", r->path);
+        return false;
+    }
+    me.vm = (struct uuid){0};
+    if (!lease_take(&r->f, &r->vdi, &me, errp))
+        return false;
+    bool ok = op->run(r, ret, errp);
+    _cleanup_error_ struct error *ignored = NULL; /* what is not given back now, the next sweep gives back */
+    if (lease_release(&r->f, &r->vdi, &me, &ignored) && str_eq(op->name, "vdi_destroy"))
+        lease_forget(&r->f, &r->vdi);
+    return ok;
+}
+
+bool store_run_here(const char *name, const struct value *args, struct value *ret, struct error **errp) {
+    struct request r = {.op = name,
+                        .path = str_or_empty(value_map_str(args, "path")),
                         .format = str_or_empty(value_map_str(args, "format")),
                         .args = args};
-    const char *trouble = store_path_trouble(r.path);
+    const char *trouble = store_place_trouble(r.path);
     for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
-        if (!str_eq(ops[i].name, op))
+        if (!str_eq(ops[i].name, name))
             continue;
         if (trouble || !uuid_of(args, "sr", &r.sr) ||
             (ops[i].has_vdi && (!uuid_of(args, "vdi", &r.vdi) || !is_format(r.format)))) {
             refuse(errp, trouble ? trouble : "the request is not complete", r.path);
             return false;
         }
+        if (!folder_open(r.path, &r.f, errp))
+            return false;
         struct value result = value_map();
-        if (ops[i].run(&r, &result, errp)) {
+        bool ok =
+            ops[i].holds && r.f.is_shared ? run_holding(&ops[i], &r, &result, errp) : ops[i].run(&r, &result, errp);
+        folder_close(&r.f);
+        if (ok)
             *ret = result;
-            return true;
-        }
-        value_done(&result);
-        return false;
+        else
+            value_done(&result);
+        return ok;
     }
-    error_set(errp, ERR_NOT_IMPLEMENTED, op, NULL);
+    error_set(errp, ERR_NOT_IMPLEMENTED, name, NULL);
     return false;
+}
+
+bool store_run(const char *op, const struct value *args, struct value *ret, struct error **errp) {
+    bool is_far = store_place_is_shared(str_or_empty(value_map_str(args, "path"))) ||
+                  store_place_is_shared(str_or_empty(value_map_str(args, "to_path"))) || str_eq(op, "probe");
+    return is_far && !folder_can_nfs() ? store_run_helper(op, args, ret, errp) : store_run_here(op, args, ret, errp);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Storage that lies in a folder of this host: a repository is a folder with a mark in it, a disk is a file named by its
- * uuid, "<uuid>.qcow2" or "<uuid>.raw"; "<uuid>.save" holds the memory of a suspended VM. Everything here blocks:
- * worker threads only, one at a time per repository.
+ * Storage that lies in a folder of this host or of an NFS server: a repository is a folder with a mark in it, a disk is
+ * a file named by its uuid, "<uuid>.qcow2" or "<uuid>.raw"; "<uuid>.save" holds the memory of a suspended VM.
+ * Everything here blocks: worker threads only, one at a time per repository. What lies on a server is done by a helper
+ * program, which is ended when the server does not answer in time.
  *
  * Every path that is touched is made here, from the repository's folder and a uuid: no name that a client chose reaches
  * the file system.
@@ -12,11 +13,13 @@
 #include "base/error.h"
 #include "base/uuid.h"
 #include "base/value.h"
+#include "store/store_place_core.h"
 
 /*
- * Runs one operation by name; false with *errp. `args` has `path` (the folder) and `sr` (its uuid), and:
+ * Runs one operation by name; false with *errp. `args` has `path` (the place, store_place_core.h) and `sr` (its uuid),
+ * and:
  *   create           makes the folder and the mark; refused in a folder that has anything in it
- *   attach           checks that the mark is there
+ *   attach           checks that the mark is there, and that shared storage does what leases need
  *   destroy          removes the mark and an empty folder; refused while there are disks
  *   stat             -> size, used
  *   scan             -> size, used, vdis: a set of maps: vdi, format, virtual_size, physical_size, parent
@@ -27,13 +30,22 @@
  *   vdi_fork         vdi, format (qcow2), base, child        the disk's content becomes `base`, read only from then on;
  *                    the disk and `child` go on from it      -> physical_size of the base
  *   vdi_copy         vdi, format, to_path, to_sr, to, to_format   -> virtual_size, physical_size
+ *   check            that it still answers
+ * On storage that hosts share (store_place_core.h) every request says for whom it is: `host` (a uuid) and `generation`
+ * (its boots); operations that write a disk hold its lease meanwhile, and VDI_IN_USE says who has it. Also there:
+ *   open             disks (a set of maps: vdi, format, write), vm   takes the leases of those that are written
+ *                    -> chains: of each disk (a uuid) a set of the files that it goes on from, nearest first
+ *   lease_release    vdis (a set of uuids), vm
+ *   lease_pass       vdis, vm, to_host, to_generation       from this host to another, in one step for each disk
+ *   lease_sweep      running (a set of uuids of VMs)        gives back what stands for nothing here -> n
+ *   lease_break      vdi or nothing, holder (a host) or nothing   by a person's word -> n
+ *   lease_list       -> leases: a set of maps: vdi, host, vm, generation
+ * And without a repository, `path` empty:
+ *   probe            type, server, serverpath or nothing    -> xml: what is there, as XenServer says it
  */
 bool store_run(const char *op, const struct value *args, struct value *ret, struct error **errp) _warn_unused_;
 
 #define STORE_SIZE_MAX ((int64_t)64 << 40)
 
-/* Whether `path` may be the folder of a repository: absolute, no "..", no folder of the system itself. NULL: it may;
- * else why not. */
-const char *store_path_trouble(const char *path);
-/* "<path>/<uuid>.<format>"; the caller frees. */
-char *store_file(const char *path, const struct uuid *vdi, const char *format);
+/* How long an operation may take at most before its program is ended; milliseconds. */
+uint64_t store_deadline_ms(const char *op);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Disk images, by qemu-img. The format is always said: an image never tells what it is. */
-#include <errno.h>
 #include <jansson.h>
-#include <sys/stat.h>
 
 #include "base/str.h"
 #include "loop/child.h"
@@ -10,17 +8,18 @@
 #include "store/store_private.h"
 
 #define TOOL "qemu-img"
-#define TOOL_TIMEOUT_MS (60 * 60 * 1000) /* a copy of a large disk takes its time */
+#define TOOL_TIMEOUT_MS (60 * 1000)
+#define COPY_TIMEOUT_MS (60 * 60 * 1000) /* a copy of a large disk takes its time */
 #define OUTPUT_MAX (1 << 20)
 #define ARGS_MAX 16
 
-static bool run_tool(const char *const argv[], struct buf *out, struct error **errp) {
+static bool run_tool(const char *const argv[], int timeout_ms, struct buf *out, struct error **errp) {
     const char *all[ARGS_MAX + 2] = {TOOL};
     size_t n = 1;
     for (; argv[n - 1] && n <= ARGS_MAX; n++)
         all[n] = argv[n - 1];
     struct child_result r;
-    int started = child_run_sync(all, /* input= */ NULL, TOOL_TIMEOUT_MS, OUTPUT_MAX, &r);
+    int started = child_run_sync(all, /* input= */ NULL, (uint64_t)timeout_ms, OUTPUT_MAX, &r);
     if (started < 0) {
         store_error(errp, "cannot run", TOOL, started);
         return false;
@@ -36,8 +35,8 @@ static bool run_tool(const char *const argv[], struct buf *out, struct error **e
     return ok;
 }
 
-bool image_tool(const char *const argv[], struct error **errp) {
-    return run_tool(argv, NULL, errp);
+bool image_tool(const char *const argv[], bool copies, struct error **errp) {
+    return run_tool(argv, copies ? COPY_TIMEOUT_MS : TOOL_TIMEOUT_MS, /* out= */ NULL, errp);
 }
 
 static bool parent_of(const json_t *info, char parent[static UUID_TEXT_SIZE]) {
@@ -53,23 +52,25 @@ static bool parent_of(const json_t *info, char parent[static UUID_TEXT_SIZE]) {
     return uuid_parse(name, &u) && str_copy(parent, UUID_TEXT_SIZE, name);
 }
 
-bool image_info(const char *path, const char *format, struct image_info *ret, struct error **errp) {
+bool image_info(const struct folder *f, const char *name, const char *path, const char *format, struct image_info *ret,
+                struct error **errp) {
     _cleanup_buf_ struct buf out = BUF_INIT;
     struct image_info info = {0};
-    struct stat st;
-    if (stat(path, &st) < 0) {
-        store_error(errp, "cannot look at", path, -errno);
+    struct folder_stat st;
+    int r = f->ops->stat(f->at, name, &st);
+    if (r < 0) {
+        store_error(errp, "cannot look at", path, r);
         return false;
     }
-    info.physical_size = (int64_t)st.st_blocks * 512;
+    info.physical_size = st.physical_size;
     if (str_eq(format, "raw") || str_eq(format, "save")) {
-        info.virtual_size = st.st_size;
+        info.virtual_size = st.size;
         *ret = info;
         return true;
     }
     /* A running VM has the image locked; reading its head does no harm. */
     const char *const argv[] = {"info", "--force-share", "--output=json", "-f", format, path, NULL};
-    if (!run_tool(argv, &out, errp))
+    if (!run_tool(argv, TOOL_TIMEOUT_MS, &out, errp))
         return false;
     json_t *json = json_loadb(out.data ? out.data : "", out.size, 0, NULL);
     info.virtual_size = json_integer_value(json_object_get(json, "virtual-size"));
@@ -88,5 +89,5 @@ bool image_create(const char *path, const char *format, int64_t size, const char
     _cleanup_free_ char *text = strf("%lld", (long long)size);
     const char *plain[] = {"create", "-q", "-f", format, path, text, NULL};
     const char *on_base[] = {"create", "-q", "-f", format, "-F", "qcow2", "-b", base, path, text, NULL};
-    return image_tool(base ? on_base : plain, errp);
+    return image_tool(base ? on_base : plain, /* copies= */ false, errp);
 }

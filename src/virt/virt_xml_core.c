@@ -3,6 +3,8 @@
 
 #include "base/str.h"
 
+#define NFS "nfs://"
+
 /* Text of strangers into XML: what XML 1.0 cannot carry becomes a question mark. */
 static void add_text(struct buf *out, const char *s) {
     for (; *s; s++) {
@@ -60,19 +62,55 @@ static void add_attribute(struct buf *out, const char *name, const char *text) {
 
 /* ---- devices ---- */
 
+/* "nfs://server/path": a file of a server, which QEMU reaches by itself. As root, who makes the files: the server knows
+ * accounts by number alone. */
+static void add_nfs_source(struct buf *out, const char *indent, const char *url) {
+    const char *host = url + strlen(NFS), *slash = strchr(host, '/');
+    bool is_v6 = *host == '[' && slash && slash > host && slash[-1] == ']';
+    _cleanup_free_ char *server = !slash  ? xstrdup(host)
+                                  : is_v6 ? xstrndup(host + 1, (size_t)(slash - host - 2))
+                                          : xstrndup(host, (size_t)(slash - host));
+    buf_addf(out, "%s<source protocol='nfs'", indent);
+    add_attribute(out, "name", slash ? slash : "");
+    buf_addf(out, ">\n%s  <host", indent);
+    add_attribute(out, "name", server);
+    buf_addf(out, "/>\n%s  <identity user='+0' group='+0'/>\n%s</source>\n", indent, indent);
+}
+
+/* The images of a server that a disk goes on from. Said in full: QEMU would look for them under its own account. */
+static void add_backing(struct buf *out, const struct value *files) {
+    for (size_t i = 0; i < files->set.n; i++) {
+        buf_add_str(out, "      <backingStore type='network'>\n        <format type='qcow2'/>\n");
+        add_nfs_source(out, "        ", value_str(&files->set.items[i]));
+    }
+    buf_add_str(out, "      <backingStore/>\n");
+    for (size_t i = 0; i < files->set.n; i++)
+        buf_add_str(out, "      </backingStore>\n");
+}
+
 static void add_disk(struct buf *out, const struct value *d) {
     bool is_cd = flag_of(d, "cd");
     const char *path = text_of(d, "path");
-    buf_addf(out, "    <disk type='file' device='%s'>\n", is_cd ? "cdrom" : "disk");
+    bool is_nfs = str_starts(path, NFS);
+    buf_addf(out, "    <disk type='%s' device='%s'>\n", is_nfs ? "network" : "file", is_cd ? "cdrom" : "disk");
     /* No cache in the host: a disk that another host may open next must not have a part in this one's memory. */
     buf_add_str(out, "      <driver name='qemu'");
     add_attribute(out, "type", str_empty(text_of(d, "format")) ? "raw" : text_of(d, "format"));
-    buf_addf(out, "%s discard='unmap'/>\n", is_cd ? "" : " cache='none' io='threads'");
-    if (*path) {
+    /* A full or broken array stops the VM rather than tell the guest: what it was about to write is not lost. */
+    buf_addf(out, "%s discard='unmap'/>\n",
+             is_cd    ? ""
+             : is_nfs ? " cache='none' error_policy='stop' rerror_policy='stop'"
+                      : " cache='none' io='threads'");
+    if (is_nfs) {
+        add_nfs_source(out, "      ", path);
+    } else if (*path) {
         buf_add_str(out, "      <source");
         add_attribute(out, "file", path);
         buf_add_str(out, "/>\n");
     }
+    const struct value *backing = is_nfs ? value_map_get(d, "backing") : NULL;
+    if (backing && backing->type == VALUE_SET)
+        add_backing(out, backing);
     buf_add_str(out, "      <target");
     add_attribute(out, "dev", text_of(d, "device"));
     buf_addf(out, " bus='%s'/>\n", is_cd ? "ide" : "virtio");

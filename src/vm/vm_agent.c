@@ -8,7 +8,7 @@
 #include "base/log.h"
 
 #define LOOK_MS 5000
-#define N_STORAGE_WORKERS 2
+#define N_STORAGE_WORKERS 4 /* a server that does not answer holds one up */
 #define STRANGERS_MAX 256
 
 /* ---- requests under way ---- */
@@ -168,6 +168,7 @@ static void on_list(struct error *error, const struct virt_domain *domains, size
     if (a->is_freed || error)
         return;
     forget_busy(a, l.list);
+    vm_leases_listed(a, domains, n);
     struct db_status status = db_get_status(a->db);
     if (status.loaded && status.connected && !a->writing)
         compare(a, domains, n);
@@ -235,6 +236,8 @@ struct vm_agent *vm_agent_new(const struct vm_agent_config *config) {
     a->virt = virt_new(&virt);
     a->storage = worker_new(a->loop, N_STORAGE_WORKERS);
     a->timer = loop_add_timer(a->loop, LOOK_MS, on_timer, a);
+    vm_leases_init(a);
+    vm_agent_watch_pbds(a);
     return a;
 }
 
@@ -251,6 +254,7 @@ void vm_agent_free(struct vm_agent *a) {
         return;
     a->is_freed = true;
     loop_source_free(a->timer);
+    vm_agent_unwatch_pbds(a);
     worker_free(a->storage);
     virt_free(a->virt);
     while (a->busy) {
@@ -259,6 +263,7 @@ void vm_agent_free(struct vm_agent *a) {
         free(b);
     }
     free(a->strangers);
+    free(a->running);
     free(a->state_dir);
     free(a->run_dir);
     free(a->virtd_path);

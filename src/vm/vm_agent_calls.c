@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Power, devices and storage, as the coordinator asks for them. */
-#include "base/fs.h"
+/* Power and devices, as the coordinator asks for them. */
 #include "base/str.h"
-#include "store/store.h"
 #include "virt/virt_xml_core.h"
 #include "vm/vm_agent_private.h"
 
@@ -16,8 +14,10 @@ struct asked {
     enum virt_op op;
     int class_id; /* of a device */
     unsigned attached;
-    bool is_held; /* the VM is busy with this */
-    char *device; /* name of a disk in the guest */
+    bool is_held;                /* the VM is busy with this */
+    char *device;                /* name of a disk in the guest */
+    struct virt_request request; /* about a device; handed on with its texts */
+    struct value disk;           /* as in a spec, with the lease it needs; void for an interface */
     struct error *error;
 };
 
@@ -32,6 +32,7 @@ static void end(struct asked *q) {
         pool_reply_fail(q->reply, q->error);
     else
         pool_reply_return(q->reply, value_bool(true));
+    value_done(&q->disk);
     free(q->device);
     free(q);
 }
@@ -105,14 +106,36 @@ static void on_device(struct error *error, const struct virt_domain *domain, voi
     struct asked *q = userdata;
     if (error || q->a->is_freed || q->op == VIRT_UPDATE) {
         q->error = error ? error_dup(error) : NULL;
+        if (error && q->op == VIRT_ATTACH && !q->a->is_freed)
+            vm_leases_release(q->a, &q->vm, &q->disk);
         end(q);
         return;
     }
+    if (q->op == VIRT_DETACH)
+        vm_leases_release(q->a, &q->vm, &q->disk);
     struct db_txn *t = db_txn_new(q->a->db, "a device of a VM");
     db_txn_set(t, q->class_id, &q->row, q->attached, value_bool(q->op == VIRT_ATTACH));
     if (q->device && q->op == VIRT_ATTACH)
         db_txn_set(t, CLASS_VBD, &q->row, FIELD_VBD_device, value_string(q->device));
     db_txn_commit(t, VM_WRITE_MS, end_written, q);
+}
+
+static void ask_device(struct asked *q) {
+    if (q->disk.type == VALUE_MAP)
+        q->request.xml = virt_xml_disk(&q->disk);
+    virt_ask(q->a->virt, q->request, on_device, q);
+}
+
+static void on_device_lease(struct error *error, void *userdata) {
+    struct asked *q = userdata;
+    if (!error && !q->a->is_freed) {
+        ask_device(q);
+        return;
+    }
+    q->error = error ? error_dup(error) : NULL;
+    free(q->request.xml);
+    free(q->request.path);
+    end(q);
 }
 
 void vm_serve_device(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
@@ -139,98 +162,18 @@ void vm_serve_device(const struct uuid *from, const struct value *args, struct p
         if (!is_disk)
             vm_nic_fit(a, &fitting);
         q->device = is_disk ? xstrdup(name) : NULL;
-        struct virt_request r = {.op = q->op,
-                                 .vm = q->vm,
-                                 .xml = is_disk ? virt_xml_disk(device) : virt_xml_nic(&fitting),
-                                 .path = is_disk ? strf("<target dev='%s'", name) : xstrdup(str_or_empty(mac))};
-        virt_ask(a->virt, r, on_device, q);
+        q->request =
+            (struct virt_request){.op = q->op,
+                                  .vm = q->vm,
+                                  .xml = is_disk ? NULL : virt_xml_nic(&fitting),
+                                  .path = is_disk ? strf("<target dev='%s'", name) : xstrdup(str_or_empty(mac))};
+        q->disk = is_disk ? value_copy(device) : (struct value){0};
+        if (is_disk && q->op == VIRT_ATTACH)
+            vm_leases_take(a, &q->vm, &q->disk, on_device_lease, q);
+        else
+            ask_device(q);
         return;
     }
     pool_reply_fail(reply, e);
     free(q);
-}
-
-/* ---- storage ---- */
-
-struct storing {
-    struct vm_agent *a;
-    struct pool_reply *reply; /* NULL: a look at a PBD */
-    struct uuid pbd;
-    char *op;
-    struct value args, result;
-    struct error *error;
-};
-
-static void store_job(void *data) {
-    struct storing *s = data;
-    struct value result;
-    if (store_run(s->op, &s->args, &result, &s->error))
-        s->result = result;
-}
-
-static void store_end(struct storing *s) {
-    value_done(&s->args);
-    value_done(&s->result);
-    error_free(s->error);
-    free(s->op);
-    free(s);
-}
-
-static void store_done(void *data) {
-    struct storing *s = data;
-    if (s->a->is_freed)
-        ;
-    else if (s->error)
-        pool_reply_fail(s->reply, TAKE(s->error));
-    else
-        pool_reply_return(s->reply, value_take(&s->result));
-    store_end(s);
-}
-
-void vm_serve_store(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
-    struct vm_agent *a = userdata;
-    struct storing *s = xnew0(struct storing);
-    *s = (struct storing){
-        .a = a, .reply = reply, .op = xstrdup(str_or_empty(value_map_str(args, "op"))), .args = value_copy(args)};
-    /* One at a time per repository, so that no two make or remove the same file. */
-    worker_submit(a->storage, str_or_empty(value_map_str(args, "sr")), store_job, store_done, s);
-}
-
-/* ---- PBDs ---- */
-
-static void pbd_looked_at(void *data) {
-    struct storing *s = data;
-    const struct row *pbd = s->a->is_freed ? NULL : db_get(s->a->db, CLASS_PBD, &s->pbd);
-    if (s->error)
-        log_warn("storage that this host should have is not there: %s", error_text(s->error));
-    if (pbd && row_bool(pbd, FIELD_PBD_currently_attached) != !s->error) {
-        struct db_txn *t = db_txn_new(s->a->db, "storage of a host, after its start");
-        db_txn_set(t, CLASS_PBD, &s->pbd, FIELD_PBD_currently_attached, value_bool(!s->error));
-        db_txn_commit(t, VM_WRITE_MS, /* done= */ NULL, NULL);
-    }
-    store_end(s);
-}
-
-/* After a boot every PBD is plugged; after a start of the daemon alone those that were unplugged stay so. */
-void vm_agent_look_at_pbds(struct vm_agent *a) {
-    struct db_status status = db_get_status(a->db);
-    if (a->pbds_looked_at || !status.loaded || !status.connected || !status.has_quorum || !db_pool(a->db))
-        return;
-    a->pbds_looked_at = true;
-    _cleanup_free_ char *mark = strf("%s/vm-storage-was-plugged", a->run_dir);
-    bool is_boot = !fs_exists(mark);
-    if (fs_write_atomic(mark, "\n", 1, 0644) < 0)
-        log_warn("'%s' cannot be written; storage is plugged anew at the next start of the daemon", mark);
-    for (const struct row *pbd = db_first(a->db, CLASS_PBD); pbd; pbd = db_next(a->db, pbd)) {
-        const struct row *sr = db_follow(a->db, pbd, FIELD_PBD_SR);
-        if (!sr || !uuid_eq(row_ref(pbd, FIELD_PBD_host), &a->self) ||
-            (!is_boot && !row_bool(pbd, FIELD_PBD_currently_attached)))
-            continue;
-        struct storing *s = xnew0(struct storing);
-        *s = (struct storing){.a = a, .pbd = pbd->uuid, .op = xstrdup("attach"), .args = value_map()};
-        const char *path = value_map_str(row_value(pbd, FIELD_PBD_device_config), "location");
-        value_map_add(&s->args, "path", value_string(str_or_empty(path)));
-        value_map_add(&s->args, "sr", value_uuid(&sr->uuid));
-        worker_submit(a->storage, row_str(sr, FIELD_SR_uuid), store_job, pbd_looked_at, s);
-    }
 }

@@ -27,6 +27,13 @@ struct vm_agent {
     uint64_t n_lists; /* begun */
     bool listing, again, writing;
     bool pbds_looked_at;
+    struct db_watch *pbd_watch;
+    struct pbd_look *looks; /* at PBDs, under way */
+    unsigned n_ticks;
+    int64_t generation;        /* boots of this host; 0: not known, and no shared storage is used */
+    bool leases_due, sweeping; /* something may be held that nothing stands for */
+    struct uuid *running;      /* n_running: as the last list had it */
+    size_t n_running;
     struct vm_busy *busy;
     struct uuid *strangers; /* domains that were complained about; n_strangers */
     size_t n_strangers;
@@ -57,5 +64,27 @@ void vm_rows_started(struct vm_agent *a, const struct uuid *vm);
 pool_serve_fn vm_serve_start, vm_serve_save, vm_serve_power, vm_serve_device, vm_serve_store;
 /* A VIF's device as this host's switch needs it. */
 void vm_nic_fit(const struct vm_agent *a, struct value *nic);
-/* Storage of this host that ought to be attached is looked at once. */
+
+/* ---- vm_agent_store.c: storage of this host ---- */
+/* What ought to be attached is looked at once; storage of the network again and again. Every LOOK_MS. */
 void vm_agent_look_at_pbds(struct vm_agent *a);
+void vm_agent_watch_pbds(struct vm_agent *a);
+void vm_agent_unwatch_pbds(struct vm_agent *a);
+
+/* ---- vm_agent_lease.c: disks that other hosts could write (store/store_lease.h) ---- */
+typedef void vm_leases_fn(struct error *error /* NULL: all taken */, void *userdata);
+/* Counts this boot of the host, once per boot. */
+void vm_leases_init(struct vm_agent *a);
+/* Says for whom an operation on storage is. */
+void vm_leases_sign(const struct vm_agent *a, struct value *args);
+/* Takes what a spec's disks (a set), or one disk (a map), need, and tells each what its image goes on from (`backing`).
+ * `disks` must stay until `fn` is called. What was taken before a failure is given back with the next list. */
+void vm_leases_take(struct vm_agent *a, const struct uuid *vm, struct value *disks, vm_leases_fn *fn, void *userdata);
+/* Gives back those of one disk; nobody waits for it. */
+void vm_leases_release(struct vm_agent *a, const struct uuid *vm, const struct value *disk);
+/* A list of what runs has come: leases of VMs that are gone are given back soon. */
+void vm_leases_listed(struct vm_agent *a, const struct virt_domain *domains, size_t n);
+/* Something may be held that nothing stands for: looked at with the next list. */
+void vm_leases_look(struct vm_agent *a);
+/* In place of the uuids of VDI_IN_USE a sentence that names the holder. */
+void vm_leases_explain(const struct vm_agent *a, struct error **e);

@@ -59,6 +59,7 @@ static void on_list_after_failure(struct error *error, const struct virt_domain 
         end(s);
         return;
     }
+    vm_leases_look(s->a); /* what it took is given back */
     struct db_txn *t = db_txn_new(s->a->db, "a VM did not start");
     db_txn_expect(t, CLASS_VM, &s->vm, FIELD_VM_resident_on, value_ref(&s->a->self));
     db_txn_set(t, CLASS_VM, &s->vm, FIELD_VM_resident_on, value_ref(&nobody));
@@ -155,13 +156,24 @@ static void make_bridges(struct starting *s) {
         child_run(s->a->loop, argv, /* input= */ NULL, BRIDGE_MS, 4096, on_bridges, s);
 }
 
+/* The claim says that no other host starts this VM; the leases, that none writes its disks, whatever the rows say. */
+static void on_leases(struct error *error, void *userdata) {
+    struct starting *s = userdata;
+    if (s->a->is_freed)
+        end(s);
+    else if (error)
+        failed(s, error_dup(error));
+    else
+        make_bridges(s);
+}
+
 static void on_claimed(struct error *error, void *userdata) {
     struct starting *s = userdata;
     char ref[REF_TEXT_SIZE];
     if (s->a->is_freed) {
         end(s);
     } else if (!error) {
-        make_bridges(s);
+        vm_leases_take(s->a, &s->vm, value_map_get(&s->spec, "disks"), on_leases, s);
     } else if (error_is(error, ERR_DB_CONFLICT)) {
         const struct row *vm = db_get(s->a->db, CLASS_VM, &s->vm);
         error_set(&s->error, ERR_VM_BAD_POWER_STATE, ref_text(&s->vm, ref), s->restore ? "suspended" : "halted",

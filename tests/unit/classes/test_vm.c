@@ -420,9 +420,13 @@ static void test_storage(void **state) {
                                    "[$S, \"%s\", {\"location\":\"/etc\"}, 0, \"x\", \"\", \"file\", \"\", false, {}]",
                                    fx_ref(&fx->hosts[0])),
                            "INVALID_VALUE device_config:location"));
-    assert_true(str_starts(
-        fx_fail(fx, "SR.create", "[$S, \"%s\", {}, 0, \"x\", \"\", \"nfs\", \"\", true, {}]", fx_ref(&fx->hosts[0])),
-        "SR_UNKNOWN_DRIVER nfs"));
+    assert_true(str_starts(fx_fail(fx, "SR.create", "[$S, \"%s\", {}, 0, \"x\", \"\", \"lvmoiscsi\", \"\", true, {}]",
+                                   fx_ref(&fx->hosts[0])),
+                           "SR_UNKNOWN_DRIVER lvmoiscsi"));
+    assert_true(str_starts(fx_fail(fx, "SR.create",
+                                   "[$S, \"%s\", {\"server\":\"10.9.0.9\"}, 0, \"x\", \"\", \"nfs\", \"\", true, {}]",
+                                   fx_ref(&fx->hosts[0])),
+                           "INVALID_VALUE device_config:serverpath"));
     fx_call(fx, "SR.create", "[$S, \"%s\", {\"location\":\"/srv/b\"}, 0, \"x\", \"\", \"file\", \"\", false, {}]",
             fx_ref(&fx->hosts[2]));
     assert_string_equal(asked, "store stat");

@@ -57,6 +57,17 @@ static void test_devices(void **state) {
     _cleanup_free_ char *disk = virt_xml_disk(&value_map_get(&spec, "disks")->set.items[0]),
                         *nic = virt_xml_nic(&value_map_get(&spec, "nics")->set.items[0]);
     assert_non_null(strstr(disk, "file='/srv/sr/a.qcow2'"));
+    struct value far = value_copy(&value_map_get(&spec, "disks")->set.items[0]);
+    value_map_put(&far, "path", value_string("nfs://10.9.0.9/srv/array/a&b/a.qcow2"));
+    _cleanup_free_ char *nfs = virt_xml_disk(&far);
+    value_map_put(&far, "path", value_string("nfs://[fd00::9]/x/a.qcow2"));
+    _cleanup_free_ char *nfs6 = virt_xml_disk(&far);
+    value_done(&far);
+    assert_non_null(strstr(nfs, "<disk type='network' device='disk'>"));
+    assert_non_null(strstr(nfs, "<source protocol='nfs' name='/srv/array/a&amp;b/a.qcow2'>"));
+    assert_non_null(strstr(nfs, "<host name='10.9.0.9'/>"));
+    assert_non_null(strstr(nfs, "error_policy='stop'"));
+    assert_non_null(strstr(nfs6, "<host name='fd00::9'/>"));
     assert_non_null(strstr(nic, "<mtu size='9000'/>"));
     assert_non_null(strstr(nic, "<virtualport type='openvswitch'>"));
 }

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * muster-store: does one operation on storage of the network and ends (store_helper.c says why). Reads a request on its
+ * standard input, writes the answer on its standard output; 0 also when the answer is an error.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "store/store_message.h"
+#include "store/store_nfs.h"
+#include "store/store_private.h"
+#include "store/store_probe.h"
+
+static bool read_all(struct buf *out) {
+    char block[65536];
+    ssize_t n;
+    while ((n = read(STDIN_FILENO, block, sizeof(block))) != 0) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 || out->size + (size_t)n > STORE_REQUEST_MAX)
+            return false;
+        buf_add(out, block, (size_t)n);
+    }
+    return true;
+}
+
+static bool run(const char *op, const struct value *args, struct value *ret, struct error **errp) {
+    if (!str_eq(op, "probe"))
+        return store_run_here(op, args, ret, errp);
+    struct value found = value_map();
+    if (store_probe(args, &found, errp)) {
+        *ret = found;
+        return true;
+    }
+    value_done(&found);
+    return false;
+}
+
+int main(int argc, char **argv) {
+    _cleanup_buf_ struct buf in = BUF_INIT, out = BUF_INIT;
+    _cleanup_value_ struct value args = {0}, result = {0};
+    _cleanup_error_ struct error *e = NULL;
+    _cleanup_free_ char *op = NULL;
+    if (argc > 1) {
+        fprintf(stderr, "muster-store is started by musterd, which says on its standard input what it is to do.\n");
+        return 2;
+    }
+    /* Nobody waits longer than this: a server that does not answer must not leave programs behind. */
+    folder_set_nfs(nfs_folder_open);
+    bool ok = false;
+    if (!read_all(&in))
+        error_internal(&e, "the request is longer than %d bytes, or cannot be read", STORE_REQUEST_MAX);
+    else if (store_request_read(buf_str(&in), in.size, &op, &args, &e)) {
+        (void)alarm((unsigned)(store_deadline_ms(op) / 1000) + 5);
+        ok = run(op, &args, &result, &e);
+    }
+    store_answer_write(&out, ok ? &result : NULL, e);
+    return fwrite(out.data, 1, out.size, stdout) == out.size && fflush(stdout) == 0 ? 0 : 1;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where a repository lies, as one text: the absolute path of a folder of the host, or "nfs://server/path/<uuid>", a
+ * folder of an NFS server that is named by the repository. Made of the type of an SR and the device_config of a PBD.
+ * Pure; any thread.
+ */
+#pragma once
+
+#include "base/uuid.h"
+#include "base/value.h"
+
+/* The types of SR that there are. */
+bool store_type_is_known(const char *type);
+/* Several hosts may have it. */
+bool store_type_is_shared(const char *type);
+
+/* Why a device_config does not do for the type, and which of its keys is to blame; NULL: it does. */
+const char *store_config_trouble(const char *type, const struct value *device_config, const char **ret_key);
+/* The place of a repository; "" when the configuration does not do. The caller frees. */
+char *store_place(const char *type, const struct value *device_config, const struct uuid *sr);
+
+/* Whether `path` may be the folder of a repository of one host: absolute, no "..", no folder of the system itself.
+ * NULL: it may; else why not. */
+const char *store_path_trouble(const char *path);
+/* The same for any place. */
+const char *store_place_trouble(const char *place);
+/* It is not on this host alone: others may reach it. */
+bool store_place_is_shared(const char *place);
+/* Why a PBD that should be attached is not: a sentence under this key of its other_config. Its host looks at it again
+ * and again and takes the key away; a PBD that a person has unplugged has none. */
+#define PBD_UNATTACHED_KEY "not-attached-because"
+#define PBD_NOT_LOOKED_AT "its host has not looked at it yet"
+
+/* "<place>/<uuid>.<format>"; the caller frees. */
+char *store_file(const char *place, const struct uuid *vdi, const char *format);
+
+/* What an NFS place consists of: the server, the exported path, the folder below it. Each the caller's. */
+struct nfs_place {
+    char *server, *export, *folder;
+};
+bool nfs_place_parse(const char *place, struct nfs_place *ret) _warn_unused_;
+void nfs_place_done(struct nfs_place *p);

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What lies on a server, before there is an SR. Blocking; only in the helper program. */
+#pragma once
+
+#include "base/error.h"
+#include "base/value.h"
+
+/* `args`: type, server, serverpath (may be missing). -> xml. Without a path on the server it fails as XenServer does,
+ * with the XML of what is exported as the third parameter. */
+bool store_probe(const struct value *args, struct value *ret, struct error **errp) _warn_unused_;
