@@ -58,6 +58,10 @@ struct api_hooks {
     void (*forward)(void *userdata, const char *request, size_t size, uint64_t timeout_ms, api_forward_done_fn *done,
                     void *data);
 
+    /* Member: asks the coordinator about a session that a client has shown; the result is as of
+     * api_session_describe. */
+    void (*session_ask)(void *userdata, const struct uuid *session, api_query_done_fn *done, void *data);
+
     void (*pool_join)(void *userdata, const struct api_join_args *args, api_op_done_fn *done, void *data);
     /* Coordinator: a host asks to be let in; the result is a map of strings. */
     void (*pool_join_request)(void *userdata, const struct value *request, api_query_done_fn *done, void *data);

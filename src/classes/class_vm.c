@@ -25,6 +25,9 @@ void class_vm_detach_devices(struct db *d, struct db_txn *t, const struct row *v
         db_txn_set(t, CLASS_VBD, &vbds->set.items[i].ref, FIELD_VBD_currently_attached, value_bool(false));
     for (size_t i = 0; i < vifs->set.n; i++)
         db_txn_set(t, CLASS_VIF, &vifs->set.items[i].ref, FIELD_VIF_currently_attached, value_bool(false));
+    const struct value *consoles = row_value(vm, FIELD_VM_consoles);
+    for (size_t i = 0; i < consoles->set.n; i++)
+        db_txn_delete(t, CLASS_console, &consoles->set.items[i].ref);
 }
 
 char *class_vm_random_mac(void) {

@@ -33,6 +33,7 @@ struct daemon {
     struct alerts *alerts;
     struct http_server *http;
     struct http_client *client;
+    struct consoles *consoles;
     struct tls_context *https;
     struct uuid self;
     bool going_down;

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/http_auth.h"
 #include "base/fs.h"
 #include "base/str.h"
 #include "daemon/daemon.h"
@@ -18,6 +19,7 @@
 #include "base/log.h"
 
 #define OP_TIMEOUT_MS 30000
+#define SESSION_ASK_MS 5000
 #define FORWARD_EXTRA_MS 5000
 #define FORWARD_CONNECT_MS 3000
 
@@ -147,6 +149,39 @@ static struct query *query_new(api_query_done_fn *done, void *data) {
 static void hook_join_request(void *userdata, const struct value *request, api_query_done_fn *done, void *data) {
     struct daemon *d = userdata;
     pool_admit(d->pool, request, query_end, query_new(done, data));
+}
+
+/* ---- sessions, of which the coordinator knows ---- */
+static void on_session(const struct value *result, const struct error *error, void *userdata) {
+    query_end(error, result, userdata);
+}
+
+static void hook_session_ask(void *userdata, const struct uuid *session, api_query_done_fn *done, void *data) {
+    struct daemon *d = userdata;
+    struct query *q = query_new(done, data);
+    const struct row *pool = db_pool(d->db);
+    _cleanup_error_ struct error *e = NULL;
+    if (!pool_get_channel(d->pool) || !pool) {
+        error_set(&e, ERR_HOST_STILL_BOOTING, NULL);
+        query_end(e, NULL, q);
+        return;
+    }
+    struct value args = value_map();
+    value_map_add(&args, "session", value_uuid(session));
+    pool_channel_call(pool_get_channel(d->pool), row_ref(pool, FIELD_pool_master), "session", args, SESSION_ASK_MS,
+                      on_session, q);
+}
+
+static void serve_session(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
+    struct daemon *d = userdata;
+    struct uuid u;
+    struct error *e = NULL;
+    if (value_map_uuid(args, "session", &u)) {
+        pool_reply_return(reply, api_session_describe(d->api, &u));
+        return;
+    }
+    error_internal(&e, "the request names no session");
+    pool_reply_fail(reply, e);
 }
 
 /* ---- one host asked to do something with itself ---- */
@@ -425,6 +460,7 @@ void daemon_hooks_init(struct daemon *d) {
                                   .peer_is_pool_host = hook_is_pool_host,
                                   .coordinator_address = hook_coordinator_address,
                                   .forward = hook_forward,
+                                  .session_ask = hook_session_ask,
                                   .pool_join = hook_join,
                                   .pool_join_request = hook_join_request,
                                   .pool_eject = hook_eject,
@@ -445,6 +481,7 @@ void daemon_hooks_init(struct daemon *d) {
 void daemon_hooks_serve(struct daemon *d) {
     pool_channel_serve(pool_get_channel(d->pool), "host_op", serve_host_op, d);
     pool_channel_serve(pool_get_channel(d->pool), "host_query", serve_query, d);
+    pool_channel_serve(pool_get_channel(d->pool), "session", serve_session, d);
     vm_agent_serve(d->vms, pool_get_channel(d->pool));
     network_calls_serve(&d->network_calls, pool_get_channel(d->pool));
     rehearsal_serve(d);

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "classes/net_change.h"
 #include "classes/vm_ops.h"
+#include "daemon/console.h"
 #include "daemon/daemon.h"
 #include "daemon/network_history.h"
 #include "daemon/rehearsal.h"
@@ -158,6 +159,7 @@ static bool make_parts(struct daemon *d, struct error **errp) {
     d->alerts = alerts_new(d->loop, d->db, d->api, is_coordinator, d);
     if (!daemon_serve_local(d, errp))
         return false;
+    d->consoles = consoles_new(d);
     daemon_state_init(d);
     return true;
 }
@@ -173,6 +175,7 @@ static void free_parts(struct daemon *d) {
     http_client_free(d->client);
     vm_agent_free(d->vms);
     worker_free(d->worker); /* running jobs end; what they bring is dropped below */
+    consoles_free(d->consoles);
     probing_aheads_free(d->network_calls.aheads);
     network_history_free(d->network_calls.history);
     watch_free(d->watch);

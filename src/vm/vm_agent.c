@@ -93,6 +93,8 @@ static void compare_resident(struct vm_agent *a, struct db_txn *t, const struct 
         vm_rows_gone(a, t, &vm->uuid, is_state(vm, "Suspended") ? "Suspended" : "Halted");
     else if (!is_state(vm, d->state == VIRT_PAUSED ? "Paused" : "Running"))
         vm_rows_running(a, t, &vm->uuid, d->state == VIRT_PAUSED, /* spec= */ NULL);
+    if (d)
+        vm_rows_consoles(a, t, &vm->uuid);
 }
 
 static bool was_said(struct vm_agent *a, const struct uuid *vm) {

@@ -53,6 +53,8 @@ bool vm_args_vm(const struct value *args, struct uuid *ret, struct error **errp)
  */
 void vm_rows_running(struct vm_agent *a, struct db_txn *t, const struct uuid *vm, bool is_paused,
                      const struct value *spec);
+/* Where its screen and its serial line are to be had, as rows; what is there already and right stays. */
+void vm_rows_consoles(struct vm_agent *a, struct db_txn *t, const struct uuid *vm);
 /* It runs here no more; `state` is Halted or Suspended. */
 void vm_rows_gone(struct vm_agent *a, struct db_txn *t, const struct uuid *vm, const char *state);
 /* What it uses now, into the volatile store; NULL: it does not run here. */

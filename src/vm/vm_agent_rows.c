@@ -35,6 +35,31 @@ static void detach_all(struct vm_agent *a, struct db_txn *t, const struct uuid *
             db_txn_set(t, class_id, &r->uuid, attached, value_bool(false));
 }
 
+static void put_console(struct vm_agent *a, struct db_txn *t, const struct uuid *vm, const char *protocol,
+                        const char *address) {
+    _cleanup_free_ char *kind = strf("console %s", protocol);
+    struct uuid u = db_companion_uuid(vm, kind);
+    char ref[REF_TEXT_SIZE];
+    bool is_ipv6 = strchr(address, ':');
+    if (!db_get(a->db, CLASS_console, &u)) {
+        db_txn_insert(t, CLASS_console, &u);
+        db_txn_set(t, CLASS_console, &u, FIELD_console_protocol, value_string(protocol));
+        db_txn_set(t, CLASS_console, &u, FIELD_console_VM, value_ref(vm));
+    }
+    put(a->db, t, CLASS_console, &u, FIELD_console_location,
+        value_stringf("https://%s%s%s/console?ref=%s", is_ipv6 ? "[" : "", address, is_ipv6 ? "]" : "",
+                      ref_text(&u, ref)));
+}
+
+void vm_rows_consoles(struct vm_agent *a, struct db_txn *t, const struct uuid *vm) {
+    const struct row *host = db_get(a->db, CLASS_host, &a->self);
+    const char *address = host ? row_str(host, FIELD_host_address) : "";
+    if (!*address)
+        return;
+    put_console(a, t, vm, "rfb", address);
+    put_console(a, t, vm, "vt100", address);
+}
+
 void vm_rows_running(struct vm_agent *a, struct db_txn *t, const struct uuid *vm, bool is_paused,
                      const struct value *spec) {
     const struct row *r = db_get(a->db, CLASS_VM, vm);
@@ -44,6 +69,7 @@ void vm_rows_running(struct vm_agent *a, struct db_txn *t, const struct uuid *vm
     put(a->db, t, CLASS_VM, vm, FIELD_VM_resident_on, value_ref(&a->self));
     if (!spec)
         return;
+    vm_rows_consoles(a, t, vm);
     attach_all(a, t, value_map_get(spec, "disks"), CLASS_VBD, FIELD_VBD_currently_attached);
     attach_all(a, t, value_map_get(spec, "nics"), CLASS_VIF, FIELD_VIF_currently_attached);
 }
@@ -55,6 +81,10 @@ void vm_rows_gone(struct vm_agent *a, struct db_txn *t, const struct uuid *vm, c
     db_txn_set(t, CLASS_VM, vm, FIELD_VM_resident_on, value_ref(&nobody));
     detach_all(a, t, vm, CLASS_VBD, FIELD_VBD_VM, FIELD_VBD_currently_attached);
     detach_all(a, t, vm, CLASS_VIF, FIELD_VIF_VM, FIELD_VIF_currently_attached);
+    const struct row *r = db_get(a->db, CLASS_VM, vm);
+    const struct value *consoles = r ? row_value(r, FIELD_VM_consoles) : NULL;
+    for (size_t i = 0; consoles && i < consoles->set.n; i++)
+        db_txn_delete(t, CLASS_console, &consoles->set.items[i].ref);
     vm_rows_measure(a, vm, /* domain= */ NULL);
 }
 

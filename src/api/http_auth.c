@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/http_auth.h"
+
+#include "api/call_private.h"
+#include "auth/pam.h"
+#include "auth/throttle.h"
+#include "base/str.h"
+
+#define LOG_MODULE "audit"
+#include "base/log.h"
+
+static const char ask_for_password[] = "WWW-Authenticate: Basic realm=\"pool\"\r\n";
+
+/* One request between its arrival and the verdict. */
+struct judging {
+    struct api *api;
+    struct http_request *req;
+    enum role needed;
+    api_http_authenticated_fn *then;
+    void *userdata;
+    struct api_identity who;
+    char *user; /* of a password that is checked */
+    struct loop_source *delay;
+};
+
+static void refuse(struct judging *j, int status, const char *headers, const char *text) {
+    http_on_abort(j->req, NULL, NULL);
+    http_reply_error(j->req, status, headers, text);
+    free(j->user);
+    free(j);
+}
+
+static void refuse_unknown(struct judging *j, const char *text) {
+    refuse(j, 401, ask_for_password, text);
+}
+
+static void accept_user(struct judging *j, const char *user, enum role role) {
+    str_copy(j->who.user, sizeof(j->who.user), user);
+    j->who.role = role;
+    if (role < j->needed) {
+        refuse(j, 403, NULL, "Your role does not permit this.");
+        return;
+    }
+    http_on_abort(j->req, NULL, NULL);
+    j->then(j->req, &j->who, j->userdata);
+    free(j->user);
+    free(j);
+}
+
+/* ---- a user and a password ---- */
+
+static const char *source_of(const struct judging *j) {
+    return j->who.is_local ? NULL : j->who.address;
+}
+
+static void refuse_now(struct loop_source *s, void *userdata) {
+    struct judging *j = userdata;
+    throttle_released(j->api->throttle);
+    loop_source_free(TAKE(j->delay));
+    log_info("a password from '%s' for a stream is wrong", j->who.is_local ? "local" : j->who.address);
+    refuse_unknown(j, "The user name or the password is wrong.");
+}
+
+static void refuse_later(struct judging *j, unsigned delay_ms) {
+    j->delay = loop_add_timer(api_loop(j->api), delay_ms, refuse_now, j);
+}
+
+static void on_password(const struct auth_pam_result *r, void *userdata) {
+    struct judging *j = userdata;
+    struct throttle *throttle = j->api->throttle;
+    uint64_t now = loop_now_ms(api_loop(j->api));
+    if (!r->accepted) {
+        refuse_later(j, throttle_failed(throttle, source_of(j), j->user, now));
+        return;
+    }
+    throttle_succeeded(throttle, source_of(j), j->user, now);
+    if (r->uid == 0)
+        accept_user(j, r->user, ROLE_POOL_ADMIN);
+    else
+        refuse(j, 403, NULL, "Only root may log in; other users have no role in this pool.");
+}
+
+static void judge_password(struct judging *j, char *user /* taken */, char *password /* taken */) {
+    struct api *a = j->api;
+    j->user = user;
+    switch (throttle_begin(a->throttle, source_of(j), user, loop_now_ms(api_loop(a)))) {
+    case THROTTLE_ALLOW:
+        auth_check_password(a->config.worker, user, password, on_password, j);
+        break;
+    case THROTTLE_REFUSE:
+        refuse_later(j, THROTTLE_DELAY_MS);
+        break;
+    case THROTTLE_BUSY:
+        refuse(j, 503, NULL, "Too many logins are waiting.");
+        break;
+    }
+    secret_free(password);
+}
+
+/* ---- a session ---- */
+
+static const struct session *own_session(struct api *a, const struct uuid *u) {
+    struct loop *l = api_loop(a);
+    return sessions_find(a->sessions, u, loop_now_ms(l), loop_wall_ms(l) / 1000);
+}
+
+static const char no_session[] = "There is no such session: log in.";
+
+static void on_session(struct error *error, const struct value *result, void *data) {
+    struct judging *j = data;
+    const struct value *role = !error && result && result->type == VALUE_MAP ? value_map_get(result, "role") : NULL;
+    if (error)
+        refuse(j, 503, NULL, "The coordinator cannot be asked about the session now.");
+    else if (role && value_as_int(role) >= ROLE_READ_ONLY && value_as_int(role) <= ROLE_POOL_ADMIN)
+        accept_user(j, str_or_empty(value_map_str(result, "user")), (enum role)value_as_int(role));
+    else
+        refuse_unknown(j, no_session);
+}
+
+static void judge_session(struct judging *j, const char *text) {
+    struct api *a = j->api;
+    struct uuid u;
+    if (!ref_parse(text, &u)) {
+        refuse_unknown(j, no_session);
+        return;
+    }
+    const struct session *s = own_session(a, &u);
+    if (s && !s->is_local_only)
+        accept_user(j, s->user, s->role);
+    else if (!s && !api_is_coordinator(a) && a->hooks.session_ask) /* clients log in at the coordinator */
+        a->hooks.session_ask(a->hooks.userdata, &u, on_session, j);
+    else
+        refuse_unknown(j, no_session);
+}
+
+struct value api_session_describe(struct api *a, const struct uuid *session) {
+    const struct session *s = own_session(a, session);
+    if (!s || s->is_local_only)
+        return (struct value){.type = VALUE_VOID};
+    struct value v = value_map();
+    value_map_add(&v, "user", value_string(s->user));
+    value_map_add(&v, "role", value_int(s->role));
+    return v;
+}
+
+void api_http_authenticate(struct api *a, struct http_request *req, enum role needed, api_http_authenticated_fn *then,
+                           void *userdata) {
+    const struct stream_peer *peer = http_get_peer(req);
+    struct judging *j = xnew0(struct judging);
+    *j = (struct judging){.api = a, .req = req, .needed = needed, .then = then, .userdata = userdata};
+    j->who.is_local = peer->is_unix;
+    str_copy(j->who.address, sizeof(j->who.address), peer->address);
+    if (peer->is_unix) {
+        accept_user(j, "root", ROLE_POOL_ADMIN);
+        return;
+    }
+    const char *session = http_get_query(req, "session_id");
+    if (!session)
+        session = http_get_cookie(req, "session_id");
+    char *user, *password;
+    if (session) {
+        judge_session(j, session);
+    } else if (http_get_basic_auth(req, &user, &password)) {
+        judge_password(j, user, password);
+    } else if (peer->is_tls && peer->tls.has_certificate && peer->tls.verified &&
+               api_peer_is_pool_host(a, peer->tls.common_name, peer->tls.fingerprint)) {
+        j->who.is_pool_host = true;
+        accept_user(j, peer->tls.common_name, ROLE_INTERNAL);
+    } else {
+        refuse_unknown(j, "Show a session (session_id), or a user and a password.");
+    }
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who asks for something over HTTP that is not a call: consoles, the command line's protocol, images. Judged in the
+ * order of the existing API: the local socket (root), a session of the query or of a cookie, a user and password
+ * (HTTP Basic), a certificate of a host of the pool. Loop thread.
+ */
+#pragma once
+
+#include "api/api.h"
+#include "wire/http_server.h"
+
+struct api_identity {
+    char user[64];
+    enum role role;
+    bool is_local;     /* the local socket */
+    bool is_pool_host; /* another host of the pool, for whom it has judged already */
+    char address[64];  /* "" when local */
+};
+
+/* The request is the callee's, to be answered. The client may be gone meanwhile (http_is_aborted). */
+typedef void api_http_authenticated_fn(struct http_request *req, const struct api_identity *who, void *userdata);
+
+/*
+ * Calls `then`, now or later, when the caller has at least this role. Otherwise the request is answered here: 401 when
+ * it is not known who asks, 403 when he may not. The request's data (http_set_data) is used until then.
+ */
+void api_http_authenticate(struct api *a, struct http_request *req, enum role needed, api_http_authenticated_fn *then,
+                           void *userdata);
+
+/*
+ * Coordinator: what a member is told of a session that a client has shown it: a map of user (text) and role (int), or
+ * void when there is no such session. Counts as a use of the session.
+ */
+struct value api_session_describe(struct api *a, const struct uuid *session);
