@@ -170,7 +170,9 @@ static void on_server_started(struct db_server *s, const struct child_result *r)
     }
     free(s->server_text);
     s->server_text = server_said(s, r);
-    if (strstr(s->server_text, "server does not belong to cluster")) {
+    /* The one when the removal is its last word, the other when it has noted that it is out. */
+    if (strstr(s->server_text, "server does not belong to cluster") ||
+        strstr(s->server_text, "indicates server has left the cluster")) {
         on_has_left(s);
         return;
     }
