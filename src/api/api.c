@@ -16,8 +16,24 @@ static void session_closed(struct session *s, void *userdata) {
     events_session_closed(a->events, s);
 }
 
+/* A number in the pool's other_config, within limits; 0 when there is none, or no such number. */
+static int64_t setting(struct api *a, const char *key, int64_t min, int64_t max) {
+    const struct row *pool = db_pool(api_db(a));
+    const char *text = pool ? value_map_str(row_value(pool, FIELD_pool_other_config), key) : NULL;
+    int64_t n;
+    return text && str_parse_int(text, min, max, &n) ? n : 0;
+}
+
+void api_take_session_limits(struct api *a) {
+    struct session_limits limits = {
+        .idle_ms = (uint64_t)setting(a, "session-idle-timeout", SESSION_IDLE_MIN_S, SESSION_IDLE_MAX_S) * 1000,
+        .max_per_user = (unsigned)setting(a, "session-max-per-user", 1, SESSION_MAX_TOTAL)};
+    sessions_set_limits(a->sessions, &limits);
+}
+
 static void expire(struct loop_source *s, void *userdata) {
     struct api *a = userdata;
+    api_take_session_limits(a);
     sessions_expire(a->sessions, loop_now_ms(api_loop(a)));
     tasks_expire(a);
     loop_timer_set(s, EXPIRY_MS);

@@ -78,6 +78,9 @@ void call_free(struct call *c);
 /* session_calls.c: the generic kinds on class session, which has no rows. */
 void session_generic_run(struct call *c);
 
+/* api.c: from the pool's other_config; looked at before a login and every minute. */
+void api_take_session_limits(struct api *a);
+
 /* audit.c */
 void audit_call(const struct call *c, const struct error *error);
 

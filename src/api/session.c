@@ -11,6 +11,7 @@ struct sessions {
     struct uuidmap *by_uuid;
     session_closed_fn *on_close;
     void *userdata;
+    struct session_limits limits;
 };
 
 struct sessions *sessions_new(session_closed_fn *on_close, void *userdata) {
@@ -18,7 +19,16 @@ struct sessions *sessions_new(session_closed_fn *on_close, void *userdata) {
     ss->by_uuid = uuidmap_new();
     ss->on_close = on_close;
     ss->userdata = userdata;
+    sessions_set_limits(ss, &(struct session_limits){0});
     return ss;
+}
+
+void sessions_set_limits(struct sessions *ss, const struct session_limits *limits) {
+    ss->limits = *limits;
+    if (!ss->limits.idle_ms)
+        ss->limits.idle_ms = SESSION_IDLE_MS;
+    if (!ss->limits.max_per_user)
+        ss->limits.max_per_user = SESSION_MAX_TOTAL;
 }
 
 void sessions_free(struct sessions *ss) {
@@ -36,11 +46,7 @@ void sessions_free(struct sessions *ss) {
     free(ss);
 }
 
-static bool is_same_client(const struct session *s, const char *user, const char *originator) {
-    return str_eq(s->user, user) && str_eq(s->originator, originator);
-}
-
-/* The least recently used session; only those of one user and originator when `user` is given. */
+/* The least recently used session; only those of one user when it is given, and of one originator likewise. */
 static struct session *oldest(struct sessions *ss, const char *user, const char *originator, size_t *ret_n) {
     struct session *found = NULL;
     size_t pos = 0, n = 0;
@@ -48,7 +54,7 @@ static struct session *oldest(struct sessions *ss, const char *user, const char 
     void *p;
     while (uuidmap_next(ss->by_uuid, &pos, &key, &p)) {
         struct session *s = p;
-        if (user && !is_same_client(s, user, originator))
+        if ((user && !str_eq(s->user, user)) || (originator && !str_eq(s->originator, originator)))
             continue;
         n++;
         if (!found || s->last_use_ms < found->last_use_ms)
@@ -56,6 +62,13 @@ static struct session *oldest(struct sessions *ss, const char *user, const char 
     }
     *ret_n = n;
     return found;
+}
+
+/* Closes the oldest ones of those until fewer than `max` are left. */
+static void make_room(struct sessions *ss, const char *user, const char *originator, size_t max) {
+    size_t n;
+    for (struct session *s = oldest(ss, user, originator, &n); s && n >= max; s = oldest(ss, user, originator, &n))
+        sessions_close(ss, s);
 }
 
 struct session *sessions_add(struct sessions *ss, const struct uuid *uuid, const char *user, const char *originator,
@@ -70,12 +83,11 @@ struct session *sessions_add(struct sessions *ss, const struct uuid *uuid, const
     s->other_config = value_map();
     s->n_refs = 1;
 
-    size_t n;
-    struct session *victim = oldest(ss, s->user, s->originator, &n);
-    if (n >= SESSION_MAX_PER_ORIGINATOR)
-        sessions_close(ss, victim);
-    else if (uuidmap_size(ss->by_uuid) >= SESSION_MAX_TOTAL && (victim = oldest(ss, NULL, NULL, &n)))
-        sessions_close(ss, victim);
+    make_room(ss, s->user, s->originator, SESSION_MAX_PER_ORIGINATOR);
+    if (ss->limits.max_per_user < SESSION_MAX_TOTAL)
+        make_room(ss, s->user, /* originator= */ NULL, ss->limits.max_per_user);
+    if (uuidmap_size(ss->by_uuid) >= SESSION_MAX_TOTAL)
+        make_room(ss, /* user= */ NULL, /* originator= */ NULL, SESSION_MAX_TOTAL);
     struct session *same = uuidmap_get(ss->by_uuid, &s->uuid);
     if (same)
         sessions_close(ss, same);
@@ -87,7 +99,7 @@ struct session *sessions_find(struct sessions *ss, const struct uuid *uuid, uint
     struct session *s = uuidmap_get(ss->by_uuid, uuid);
     if (!s)
         return NULL;
-    if (now_ms - s->last_use_ms > SESSION_IDLE_MS) {
+    if (now_ms - s->last_use_ms > ss->limits.idle_ms) {
         sessions_close(ss, s);
         return NULL;
     }
@@ -114,7 +126,7 @@ void sessions_expire(struct sessions *ss, uint64_t now_ms) {
     void *p;
     while (uuidmap_next(ss->by_uuid, &pos, &key, &p)) {
         struct session *s = p;
-        if (now_ms - s->last_use_ms <= SESSION_IDLE_MS)
+        if (now_ms - s->last_use_ms <= ss->limits.idle_ms)
             continue;
         idle = xrealloc_array(idle, n + 1, sizeof(*idle));
         idle[n++] = session_ref(s);

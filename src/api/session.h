@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Login sessions of this process. They live in memory only: a restart ends them and clients log in again. Idle limit
- * 24 hours; at most SESSION_MAX_PER_ORIGINATOR per originator and user, the least recently used goes first. Reference
- * counted, so that a running call keeps its session's facts after a logout. Loop thread only.
+ * Login sessions of this process. They live in memory only: a restart ends them and clients log in again. They end
+ * after an idle time, and the least recently used goes when a new one would be one too many: of the same user and
+ * originator, of the same user, or in all. Reference counted, so that a running call keeps its session's facts after a
+ * logout. Loop thread only.
  */
 #pragma once
 
@@ -12,6 +13,14 @@
 #define SESSION_MAX_PER_ORIGINATOR 500
 #define SESSION_MAX_TOTAL 20000
 #define SESSION_IDLE_MS (24ull * 3600 * 1000)
+#define SESSION_IDLE_MIN_S 60
+#define SESSION_IDLE_MAX_S (30 * 24 * 3600)
+
+/* What a pool may set otherwise; 0: the default. */
+struct session_limits {
+    uint64_t idle_ms;      /* SESSION_IDLE_MS */
+    unsigned max_per_user; /* of one user, whatever the originators say; SESSION_MAX_TOTAL */
+};
 
 struct sessions;
 
@@ -35,6 +44,9 @@ typedef void session_closed_fn(struct session *s, void *userdata);
 
 struct sessions *sessions_new(session_closed_fn *on_close, void *userdata);
 void sessions_free(struct sessions *ss);
+/* Holds for sessions that are there, too: a shorter idle time with the next look at each, a smaller number with the
+ * next login. */
+void sessions_set_limits(struct sessions *ss, const struct session_limits *limits);
 /* A new session; borrowed from the table. `uuid` NULL: a random one. */
 struct session *sessions_add(struct sessions *ss, const struct uuid *uuid, const char *user, const char *originator,
                              enum role role, uint64_t now_ms, int64_t now_wall);

@@ -25,6 +25,7 @@ static void open_session(struct call *c, const char *user, bool is_local_only) {
     const char *originator = c->def->n_params > 3 ? call_arg_str(c, 3) : "";
     if (str_empty(originator))
         originator = str_or_empty(c->originator);
+    api_take_session_limits(c->api);
     struct session *s = sessions_add(c->api->sessions, /* uuid= */ NULL, user, originator, ROLE_POOL_ADMIN,
                                      loop_now_ms(l), loop_wall_ms(l) / 1000);
     s->is_local_only = is_local_only;

@@ -145,6 +145,42 @@ static void test_cap(void **state) {
     sessions_free(ss);
 }
 
+/* One user under many names of programs; a limit that is set later holds from the next login on. */
+static void test_cap_per_user(void **state) {
+    int n_closed = 0;
+    struct sessions *ss = sessions_new(count_closed, &n_closed);
+    struct uuid other = sessions_add(ss, NULL, "somebody", "a", ROLE_POOL_ADMIN, 0, 1)->uuid, first = {0}, last = {0};
+    for (int i = 0; i < 10; i++) {
+        char originator[16];
+        snprintf(originator, sizeof(originator), "p%d", i);
+        last = sessions_add(ss, NULL, "root", originator, ROLE_POOL_ADMIN, 1 + (uint64_t)i, 1)->uuid;
+        if (!i)
+            first = last;
+    }
+    sessions_set_limits(ss, &(struct session_limits){.max_per_user = 3});
+    assert_int_equal(n_closed, 0);
+    sessions_add(ss, NULL, "root", "q", ROLE_POOL_ADMIN, 20, 1);
+    assert_int_equal(n_closed, 8);
+    assert_null(sessions_find(ss, &first, 21, 1));
+    assert_non_null(sessions_find(ss, &last, 21, 1));
+    assert_non_null(sessions_find(ss, &other, 21, 1));
+    sessions_free(ss);
+}
+
+static void test_idle_time_is_settable(void **state) {
+    struct fx *fx = *state;
+    const char *pool = fx_ref(&fx->pool);
+    fx_call(fx, "pool.add_to_other_config", "[$S, \"%s\", \"session-idle-timeout\", \"300\"]", pool);
+    loop_sim_advance(fx->sim, 61000); /* it has been looked at */
+    loop_sim_advance(fx->sim, 310000);
+    assert_int_equal(sessions_count(fx->api->sessions), 0);
+    fx_login(fx);
+    fx_call(fx, "pool.remove_from_other_config", "[$S, \"%s\", \"session-idle-timeout\"]", pool);
+    fx_call(fx, "pool.add_to_other_config", "[$S, \"%s\", \"session-idle-timeout\", \"5\"]", pool);
+    loop_sim_advance(fx->sim, 600000); /* out of the limits: as if it were not there */
+    assert_int_equal(sessions_count(fx->api->sessions), 1);
+}
+
 /* Every call of the table, asked for by a session of every role, with arguments that cannot be right. */
 static void test_roles(void **state) {
     struct fx *fx = *state;
@@ -197,6 +233,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_idle, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wall_clock_jumps, setup, teardown),
         cmocka_unit_test(test_cap),
+        cmocka_unit_test(test_cap_per_user),
+        cmocka_unit_test_setup_teardown(test_idle_time_is_settable, setup, teardown),
         cmocka_unit_test_setup_teardown(test_roles, setup, teardown),
         cmocka_unit_test_setup_teardown(test_local_only, setup, teardown),
     };
