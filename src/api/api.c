@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/api.h"
 
+#include "api/audit_log.h"
 #include "api/call_private.h"
 #include "api/events.h"
 #include "api/tasks.h"
@@ -79,6 +80,7 @@ struct api *api_new(const struct api_config *config) {
     a->tasks = tasks_new();
     a->events = events_new(a);
     a->throttle = throttle_new();
+    a->audit = config->audit_path ? audit_log_new(config->audit_path) : NULL;
     a->expiry_timer = loop_add_timer(config->loop, EXPIRY_MS, expire, a);
     a->heartbeat_timer = loop_add_timer(config->loop, HEARTBEAT_MS, heartbeat, a);
     return a;
@@ -101,6 +103,7 @@ void api_free(struct api *a) {
     sessions_free(a->sessions);
     tasks_free(a->tasks);
     throttle_free(a->throttle);
+    audit_log_free(a->audit);
     buf_done(&a->method_names);
     value_done(&a->method_list);
     free(a);

@@ -19,6 +19,7 @@ struct api_config {
     struct uuid own_host;
     const struct api_hooks *hooks;    /* NULL: all defaults */
     call_handler_fn *const *handlers; /* model_handlers of src/classes; NULL: no custom calls */
+    const char *audit_path; /* file of the audit log (audit_log.h); NULL: lines go to the daemon's log alone */
 };
 
 struct api *api_new(const struct api_config *config);
@@ -26,8 +27,9 @@ struct api *api_new(const struct api_config *config);
 void api_free(struct api *a);
 
 /*
- * Registers POST (any path: XML-RPC, /jsonrpc and /json: JSON-RPC) and OPTIONS. Callers on a unix socket are root
- * without a password; callers with a certificate of the pool's authority that names one of its hosts are that host.
+ * Registers POST (any path: XML-RPC, /jsonrpc and /json: JSON-RPC), OPTIONS and GET /audit_log. Callers on a unix
+ * socket are root without a password; callers with a certificate of the pool's authority that names one of its hosts
+ * are that host.
  */
 void api_attach_http(struct api *a, struct http_server *server);
 

@@ -4,6 +4,7 @@
 #define LOG_MODULE "audit"
 #include "base/log.h"
 
+#include "api/audit_log.h"
 #include "api/call_private.h"
 #include "base/str.h"
 #include <inttypes.h>
@@ -24,6 +25,8 @@ static bool is_worth_a_line(const struct call_def *def) {
     case CALL_DESTROY_DEFAULT:
         return true;
     case CALL_CUSTOM:
+        if (def->class_id == CLASS_task) /* a reader may change its own tasks, too */
+            return !starts_with_get(def->name);
         return def->class_id == CLASS_session || (def->role > ROLE_READ_ONLY && !starts_with_get(def->name));
     default:
         return false;
@@ -109,8 +112,9 @@ void audit_call(const struct call *c, const struct error *error) {
         add_arg(&line, c->def, i, &c->args.set.items[i]);
     const char *user = c->session ? c->session->user : c->caller.is_local ? "root" : "-";
     const char *from = c->caller.is_local ? "local" : c->caller.address;
-    if (error)
-        log_info("user '%s' from '%s': %s%s: refused, %s", user, from, c->def->name, buf_str(&line), error_code(error));
-    else
-        log_info("user '%s' from '%s': %s%s: done", user, from, c->def->name, buf_str(&line));
+    _cleanup_free_ char *text = strf("user '%s' from '%s': %s%s: %s%s", user, from, c->def->name, buf_str(&line),
+                                     error ? "refused, " : "done", error ? error_code(error) : "");
+    log_info("%s", text);
+    if (c->api->audit)
+        audit_log_add(c->api->audit, loop_wall_ms(api_loop(c->api)), text);
 }

@@ -50,6 +50,7 @@ struct api {
     struct tasks *tasks;
     struct events *events;
     struct throttle *throttle;
+    struct audit_log *audit; /* NULL: none on disk */
     struct loop_source *expiry_timer, *heartbeat_timer;
     struct buf method_names; /* JSON text of system.listMethods, made at first use */
     struct value method_list;
@@ -81,7 +82,12 @@ void session_generic_run(struct call *c);
 /* api.c: from the pool's other_config; looked at before a login and every minute. */
 void api_take_session_limits(struct api *a);
 
-/* audit.c */
+/* rpc_http.c: who is at the other end of the connection. */
+struct http_request;
+struct api_caller api_http_caller(struct api *a, const struct http_request *req);
+
+/* audit.c, audit_http.c */
+void audit_attach_http(struct api *a, struct http_server *server);
 void audit_call(const struct call *c, const struct error *error);
 
 /* forward.c: hands the request of a local client of a member to the coordinator. Takes rq->params. */

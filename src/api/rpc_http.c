@@ -42,7 +42,7 @@ static void client_gone(struct http_request *req, void *userdata) {
     api_client_gone(c);
 }
 
-static struct api_caller caller_of(struct api *a, const struct http_request *req) {
+struct api_caller api_http_caller(struct api *a, const struct http_request *req) {
     const struct stream_peer *peer = http_get_peer(req);
     struct api_caller caller = {.is_local = peer->is_unix};
     str_copy(caller.address, sizeof(caller.address), peer->address);
@@ -65,7 +65,7 @@ static void handle(struct api *a, struct http_request *req, bool is_json) {
     struct api_request rq = {
         .method = ex->rpc.method,
         .params = {.type = VALUE_SET, .set = {TAKE(ex->rpc.params), ex->rpc.n_params}},
-        .caller = caller_of(a, req),
+        .caller = api_http_caller(a, req),
         .wants_json = is_json,
         .originator = http_get_header(req, "originator"),
     };
@@ -100,4 +100,5 @@ void api_attach_http(struct api *a, struct http_server *server) {
     http_server_route(server, HTTP_POST, "/jsonrpc", MAX_BODY, handle_json, a);
     http_server_route(server, HTTP_POST, "/json", MAX_BODY, handle_json, a);
     http_server_route(server, HTTP_OPTIONS, "/", MAX_BODY, handle_options, a);
+    audit_attach_http(a, server);
 }

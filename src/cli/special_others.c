@@ -2,6 +2,7 @@
 /* Commands about messages and tasks, and waiting for events. */
 #include <string.h>
 
+#include "base/fs.h"
 #include "cli/commands.h"
 #include "cli/request.h"
 
@@ -191,7 +192,31 @@ static bool event_wait(struct xe *x, struct error **errp) {
     return ok;
 }
 
+/* ---- the audit log ---- */
+
+static bool audit_log_get(struct xe *x, struct error **errp) {
+    const char *file = xe_need(x, "filename", errp), *since = args_get(&x->args, "since");
+    _cleanup_buf_ struct buf text = BUF_INIT;
+    if (!file)
+        return false;
+    for (const char *p = str_or_empty(since); *p; p++)
+        if (!strchr("0123456789T:.Z-", *p)) {
+            error_set(errp, "INVALID_VALUE", "since", since, NULL);
+            return false;
+        }
+    _cleanup_free_ char *path = strf("/audit_log%s%s", since ? "?since=" : "", str_or_empty(since));
+    if (!client_get(x->client, path, &text, errp))
+        return false;
+    int r = fs_write_atomic(file, buf_str(&text), text.size, 0600);
+    if (r < 0)
+        error_errno(errp, r, "writing '%s'", file);
+    return r >= 0;
+}
+
 static const struct command list[] = {
+    {"audit-log-get", "filename", "since",
+     "write the audit log of the host that is asked into a file: who changed what, since a time (20260821T02:00:23Z)",
+     audit_log_get, 0},
     {"event-wait", "class", "",
      "wait until an object of the class is as all of field=value (or field=/=value for another value) say", event_wait,
      COMMAND_FREE_PARAMS},

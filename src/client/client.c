@@ -279,3 +279,20 @@ bool client_call(struct client *c, const char *method, const struct value *param
     error_propagate(errp, e);
     return false;
 }
+
+bool client_get(struct client *c, const char *path, struct buf *ret, struct error **errp) {
+    /* In the head, not in the path: paths end up in logs. */
+    _cleanup_free_ char *cookie = strf("Cookie: session_id=%s", c->session);
+    const char *const headers[] = {cookie, NULL};
+    struct http_response r = {0};
+    if (!rpc_client_get(c->rpc, path, headers, &r, errp))
+        return false;
+    bool ok = r.status == 200;
+    _cleanup_free_ char *status = strf("%s: HTTP status %d", path, r.status);
+    if (ok)
+        buf_add(ret, buf_str(&r.body), r.body.size);
+    else
+        error_set(errp, ERR_WIRE_RESPONSE, c->server ? c->server : c->unix_path, status, NULL);
+    http_response_done(&r);
+    return ok;
+}

@@ -43,6 +43,12 @@ bool client_call(struct client *c, const char *method, const struct value *param
                  struct error **errp) _warn_unused_;
 
 /*
+ * GET of a path that is no call ("/audit_log?since=..."), as this session; what it gives is added to ret. An answer
+ * other than 200 is ERR_WIRE_RESPONSE with its first line.
+ */
+bool client_get(struct client *c, const char *path, struct buf *ret, struct error **errp) _warn_unused_;
+
+/*
  * What happened to objects of these classes ("pif", "task/OpaqueRef:...") since *token, which begins as "" (all that
  * there is) and is moved on. Waits up to timeout_s; then the set of events is empty.
  */

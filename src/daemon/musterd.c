@@ -147,12 +147,14 @@ static bool make_parts(struct daemon *d, struct error **errp) {
                                   .userdata = d};
     d->vms = vm_agent_new(&vms);
     daemon_hooks_init(d);
+    _cleanup_free_ char *audit = strf("%s/audit.log", d->options.state_dir);
     struct api_config api = {.loop = d->loop,
                              .db = d->db,
                              .worker = d->worker,
                              .own_host = d->self,
                              .hooks = &d->hooks,
-                             .handlers = model_handlers};
+                             .handlers = model_handlers,
+                             .audit_path = audit};
     d->api = api_new(&api);
     net_change_watch(d->api);
     vm_ops_watch(d->api);

@@ -70,6 +70,9 @@ struct rpc_client *rpc_client_new(const struct http_target *t); /* copies t */
 void rpc_client_free(struct rpc_client *c);                     /* accepts NULL */
 bool rpc_client_call(struct rpc_client *c, const char *method, const struct value *params, size_t n_params,
                      struct value *ret, struct error **errp) _warn_unused_;
+/* GET of a path over the same connection; any status is an answer. http_response_done afterwards. */
+bool rpc_client_get(struct rpc_client *c, const char *path, const char *const *headers, struct http_response *ret,
+                    struct error **errp) _warn_unused_;
 /* A call under way ends with ERR_WIRE_CONNECT once *flag is not 0, which a signal handler may set; NULL: it goes on. */
 void rpc_client_set_abort(struct rpc_client *c, const volatile sig_atomic_t *flag);
 const char *rpc_client_peer_fingerprint(const struct rpc_client *c); /* of the latest call */

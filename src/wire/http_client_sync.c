@@ -100,6 +100,20 @@ bool rpc_client_call(struct rpc_client *c, const char *method, const struct valu
     return ok;
 }
 
+bool rpc_client_get(struct rpc_client *c, const char *path, const char *const *headers, struct http_response *ret,
+                    struct error **errp) {
+    struct transfer transfer = {0};
+    curl_easy_reset(c->easy); /* options only: the connection stays */
+    bool ok = perform(c->easy, &c->target, "GET", path, headers, /* body= */ NULL, 0, c->abort_flag, &transfer, errp);
+    curl_easy_reset(c->easy);
+    if (ok) {
+        *ret = transfer.response;
+        transfer.response = (struct http_response){0};
+    }
+    transfer_done(&transfer);
+    return ok;
+}
+
 void rpc_client_set_abort(struct rpc_client *c, const volatile sig_atomic_t *flag) {
     c->abort_flag = flag;
 }

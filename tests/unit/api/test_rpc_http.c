@@ -2,6 +2,7 @@
 /* Whole requests over a real socket, as clients send them: paths, headers, envelopes, malformed bodies, a client that
  * goes. */
 #include "api/api.h"
+#include "auth/pam.h"
 #include "base/str.h"
 #include "db/db_internal.h"
 #include "gen_handlers.h"
@@ -22,7 +23,9 @@ struct rig {
     struct http_server *server;
     struct http_client *client;
     struct uuid host;
-    char folder[32], path[64];
+    char folder[32], path[64], audit[64];
+    bool over_tcp; /* requests come over the network: from nobody in particular */
+    const char *headers[2];
     /* the latest response */
     bool is_there;
     int status;
@@ -42,15 +45,21 @@ static int setup(void **state) {
     db_object_set(r->db, db_object_add(r->db, CLASS_host, &r->host), FIELD_host_name_label,
                   value_string("<host & \"name\">"));
     db_object_set(r->db, db_object(r->db, CLASS_pool, &pool), FIELD_pool_master, value_ref(&r->host));
-    struct api_config config = {
-        .loop = r->loop, .db = r->db, .worker = r->worker, .own_host = r->host, .handlers = model_handlers};
-    r->api = api_new(&config);
     str_copy(r->folder, sizeof(r->folder), "/tmp/test_api_XXXXXX");
     assert_non_null(mkdtemp(r->folder));
     snprintf(r->path, sizeof(r->path), "%s/socket", r->folder);
+    snprintf(r->audit, sizeof(r->audit), "%s/audit.log", r->folder);
+    struct api_config config = {.loop = r->loop,
+                                .db = r->db,
+                                .worker = r->worker,
+                                .own_host = r->host,
+                                .handlers = model_handlers,
+                                .audit_path = r->audit};
+    r->api = api_new(&config);
     r->server = http_server_new(r->loop, NULL);
     api_attach_http(r->api, r->server);
     assert_true(http_server_listen(r->server, r->path, 0, 0600, NULL, &e));
+    assert_true(http_server_listen(r->server, "127.0.0.1", 0, 0, NULL, &e));
     r->client = http_client_new(r->loop);
     *state = r;
     return 0;
@@ -67,6 +76,7 @@ static int teardown(void **state) {
     db_free(r->db);
     loop_free(r->loop);
     unlink(r->path);
+    unlink(r->audit);
     rmdir(r->folder);
     free(r->body);
     free(r);
@@ -84,8 +94,10 @@ static void done(const struct http_response *response, const struct error *error
 
 static struct http_call *start(struct rig *r, const char *method, const char *path, const char *body) {
     struct http_target target = {.unix_path = r->path};
+    if (r->over_tcp)
+        target = (struct http_target){.host = "127.0.0.1", .port = http_server_port(r->server), .is_plain = true};
     r->is_there = false;
-    return http_client_start(r->client, &target, method, path, NULL, body, strlen(body), done, r);
+    return http_client_start(r->client, &target, method, path, r->headers, body, strlen(body), done, r);
 }
 
 static const char *request(struct rig *r, const char *method, const char *path, const char *body) {
@@ -203,12 +215,66 @@ static void test_client_goes(void **state) {
         loop_step(r->loop, 20);
 }
 
+static bool backend(const char *user, const char *password, char **ret_reason) {
+    bool ok = str_eq(password, "secret");
+    *ret_reason = xstrdup(ok ? "" : "wrong");
+    return ok;
+}
+
+/* Who may read it, by which way of saying who they are; and what is in it. */
+static void test_audit_log(void **state) {
+    struct rig *r = *state;
+    auth_set_backend(backend);
+    _cleanup_free_ char *session =
+        between(json(r, "{\"jsonrpc\":\"2.0\",\"method\":\"session.login_with_password\",\"params\":[\"root\","
+                        "\"\"],\"id\":7}"),
+                "\"result\":\"", "\"");
+    json(r, "{\"jsonrpc\":\"2.0\",\"method\":\"host.disable\",\"params\":[\"%s\",\"OpaqueRef:NULL\"],\"id\":1}",
+         session);
+    json(r, "{\"jsonrpc\":\"2.0\",\"method\":\"host.get_all\",\"params\":[\"%s\"],\"id\":1}", session);
+
+    const char *text = request(r, "GET", "/audit_log", ""); /* root on the local socket */
+    assert_int_equal(r->status, 200);
+    assert_non_null(
+        strstr(text, "Z user 'root' from 'local': host.disable host=OpaqueRef:NULL auto_enable=true: refused, "));
+    assert_null(strstr(text, "host.get_all"));
+    assert_non_null(strstr(request(r, "GET", "/audit_log?since=20000101", ""), "host.disable"));
+    assert_string_equal(request(r, "GET", "/audit_log?since=2999-01-01T00:00:00Z", ""), "");
+    request(r, "GET", "/audit_log?since=yesterday", "");
+    assert_int_equal(r->status, 400);
+
+    r->over_tcp = true;
+    request(r, "GET", "/audit_log", "");
+    assert_int_equal(r->status, 401);
+    _cleanup_free_ char *by_query = strf("/audit_log?session_id=%s", session),
+                        *cookie = strf("Cookie: session_id=%s", session);
+    assert_non_null(strstr(request(r, "GET", by_query, ""), "host.disable"));
+    r->headers[0] = cookie;
+    assert_non_null(strstr(request(r, "GET", "/audit_log", ""), "host.disable"));
+    r->headers[0] = "Cookie: session_id=OpaqueRef:6e8e2c31-4f0f-4e51-9b2a-3d8f1f6a7b5c";
+    request(r, "GET", "/audit_log", "");
+    assert_int_equal(r->status, 401);
+    r->headers[0] = "Authorization: Basic cm9vdDpzZWNyZXQ="; /* root:secret */
+    assert_non_null(strstr(request(r, "GET", "/audit_log", ""), "host.disable"));
+    r->headers[0] = "Authorization: Basic cm9vdDpndWVzcw=="; /* root:guess; the answer takes its time */
+    request(r, "GET", "/audit_log", "");
+    assert_int_equal(r->status, 401);
+    r->headers[0] = NULL;
+    r->over_tcp = false;
+    text = request(r, "GET", "/audit_log", "");
+    assert_non_null(strstr(text, "from '127.0.0.1': session.slave_local_login_with_password"));
+    assert_null(strstr(text, "guess"));
+    assert_null(strstr(text, "secret"));
+    auth_set_backend(NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_json, setup, teardown),
         cmocka_unit_test_setup_teardown(test_xml, setup, teardown),
         cmocka_unit_test_setup_teardown(test_malformed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_client_goes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_audit_log, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
