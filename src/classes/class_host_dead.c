@@ -15,7 +15,7 @@
 static const struct row *next_shared(struct db *d, const char *after) {
     bool is_after = !*after;
     for (const struct row *sr = db_first(d, CLASS_SR); sr; sr = db_next(d, sr)) {
-        if (is_after && store_type_is_shared(row_str(sr, FIELD_SR_type)) && row_value(sr, FIELD_SR_PBDs)->set.n)
+        if (is_after && store_type_has_leases(row_str(sr, FIELD_SR_type)) && row_value(sr, FIELD_SR_PBDs)->set.n)
             return sr;
         is_after |= str_eq(row_str(sr, FIELD_SR_uuid), after);
     }
@@ -88,7 +88,7 @@ void vdi_force_unlock(struct call *c) {
     const struct row *host = NULL;
     if (!sr)
         error_set(&e, ERR_VDI_NOT_AVAILABLE, ref_text(&vdi->uuid, ref), NULL);
-    else if (!store_type_is_shared(row_str(sr, FIELD_SR_type)))
+    else if (!store_type_has_leases(row_str(sr, FIELD_SR_type)))
         error_set(&e, ERR_SR_OPERATION_NOT_SUPPORTED, ref_text(&sr->uuid, ref), NULL);
     else
         host = store_host(call_api(c), sr, &e);

@@ -110,6 +110,7 @@ static struct value create_args(struct call *c, const char *op, const char *sr) 
     value_map_add(&args, "op", value_string(op));
     value_map_add(&args, "sr", value_string(sr));
     struct uuid u = {0};
+    value_map_add(&args, "type", value_string(call_arg_str(c, TYPE)));
     if (uuid_parse(sr, &u))
         value_map_add(&args, "path",
                       value_string_take(store_place(call_arg_str(c, TYPE), call_arg(c, DEVICE_CONFIG), &u)));
@@ -176,7 +177,7 @@ void sr_probe(struct call *c) {
     char ref[REF_TEXT_SIZE];
     if (!host)
         return;
-    if (!store_type_is_shared(call_arg_str(c, KIND))) {
+    if (!store_type_has_leases(call_arg_str(c, KIND))) {
         call_fail_code(c, ERR_SR_UNKNOWN_DRIVER, call_arg_str(c, KIND), NULL);
         return;
     }
@@ -212,7 +213,8 @@ static void on_stat(struct vm_op *op, const struct value *result) {
 /* A disk that the host has found. */
 static void put_found(struct db *d, struct db_txn *t, const struct uuid *sr, const struct value *found) {
     struct uuid u;
-    const char *format = str_or_empty(value_map_str(found, "format")), *parent = value_map_str(found, "parent");
+    const char *format = str_or_empty(value_map_str(found, "format")), *parent = value_map_str(found, "parent"),
+               *disc = value_map_str(found, "name"); /* in a repository of discs */
     if (!uuid_parse(str_or_empty(value_map_str(found, "vdi")), &u))
         return;
     const struct row *vdi = db_get(d, CLASS_VDI, &u);
@@ -221,6 +223,11 @@ static void put_found(struct db *d, struct db_txn *t, const struct uuid *sr, con
     if (!vdi) {
         store_insert_vdi(t, &u, sr, format);
         db_txn_set(t, CLASS_VDI, &u, FIELD_VDI_type, value_string(str_eq(format, "save") ? "suspend" : "user"));
+        if (disc) {
+            db_txn_set(t, CLASS_VDI, &u, FIELD_VDI_name_label, value_string(disc));
+            db_txn_set(t, CLASS_VDI, &u, FIELD_VDI_location, value_string(disc));
+            db_txn_set(t, CLASS_VDI, &u, FIELD_VDI_read_only, value_bool(true));
+        }
     }
     const char *base = vdi ? value_map_str(row_value(vdi, FIELD_VDI_sm_config), "base") : NULL;
     if (!str_empty(parent) && !str_eq(str_or_empty(base), parent))

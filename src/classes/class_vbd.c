@@ -287,10 +287,7 @@ static struct value drive_with(struct db *d, const struct row *vbd, const struct
         value_done(&disk);
         return (struct value){.type = VALUE_VOID};
     }
-    _cleanup_free_ char *folder = vm_spec_folder(d, pbd);
-    value_map_put(&disk, "path",
-                  vdi ? value_stringf("%s/%s.%s", folder, row_str(vdi, FIELD_VDI_uuid), vm_spec_format(vdi))
-                      : value_string(""));
+    value_map_put(&disk, "path", vdi ? value_string_take(vm_spec_file(d, pbd, vdi)) : value_string(""));
     value_map_put(&disk, "format", value_string(vdi ? vm_spec_format(vdi) : "raw"));
     return disk;
 }

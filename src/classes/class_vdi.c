@@ -89,7 +89,7 @@ static const struct row *sr_of_record(struct call *c, struct error **errp) {
     const struct row *sr = db_get(call_db(c), CLASS_SR, &u);
     if (!sr)
         error_set(errp, ERR_HANDLE_INVALID, "SR", v ? value_str(v) : "", NULL);
-    return sr && store_check_type(sr, errp) ? sr : NULL;
+    return sr && store_check_changeable(sr, errp) ? sr : NULL;
 }
 
 void vdi_create(struct call *c) {
@@ -158,7 +158,7 @@ static struct vm_op *begin(struct call *c, const char *operation, bool needs_ima
         error_set(&e, ERR_VDI_INCOMPATIBLE_TYPE, ref_text(&vdi->uuid, ref), "suspend", NULL);
     else if (!sr)
         error_set(&e, ERR_VDI_NOT_AVAILABLE, ref_text(&vdi->uuid, ref), NULL);
-    else if (store_check_type(sr, &e))
+    else if (store_check_changeable(sr, &e))
         host = store_host(call_api(c), sr, &e);
     if (!host) {
         call_fail(c, e);

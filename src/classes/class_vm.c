@@ -335,6 +335,10 @@ struct storage_kind {
 
 static const struct storage_kind kinds[] = {
     {"file", "Folder of a host", "Disks as files in a folder of one host", {{"location", "absolute path of a folder"}}},
+    {"iso",
+     "Discs",
+     "Disc images in a folder of the host, or on an NFS server",
+     {{"location", "absolute path of a folder, or server:/path"}}},
     {"nfs",
      "NFS server",
      "Disks as files on an NFS server, which all hosts of the pool share",
@@ -357,7 +361,7 @@ static void make_storage_kind(struct db_txn *t, const struct uuid *u, const stru
     db_txn_set(t, CLASS_SM, u, FIELD_SM_required_api_version, value_string("1.0"));
     for (size_t i = 0; i < ARRAY_SIZE(k->config) && k->config[i][0]; i++)
         db_txn_map_put(t, CLASS_SM, u, FIELD_SM_configuration, k->config[i][0], value_string(k->config[i][1]));
-    for (size_t i = 0; i < ARRAY_SIZE(features); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(features) && (i == 0 || !str_eq(k->type, "iso")); i++)
         db_txn_map_put(t, CLASS_SM, u, FIELD_SM_features, features[i], value_int(1));
 }
 

@@ -33,7 +33,9 @@ struct value store_args(struct db *d, const char *op, const struct uuid *sr, con
     struct value args = value_map();
     char text[UUID_TEXT_SIZE];
     value_map_add(&args, "op", value_string(op));
+    const struct row *row = db_get(d, CLASS_SR, sr);
     value_map_add(&args, "sr", value_string(uuid_text(sr, text)));
+    value_map_add(&args, "type", value_string(row ? row_str(row, FIELD_SR_type) : ""));
     value_map_add(&args, "path", value_string_take(vm_spec_folder(d, vm_spec_pbd(d, sr, host))));
     return args;
 }
@@ -61,6 +63,16 @@ bool store_check_type(const struct row *sr, struct error **errp) {
     if (store_type_is_known(row_str(sr, FIELD_SR_type)))
         return true;
     error_set(errp, ERR_SR_UNKNOWN_DRIVER, row_str(sr, FIELD_SR_type), NULL);
+    return false;
+}
+
+bool store_check_changeable(const struct row *sr, struct error **errp) {
+    char ref[REF_TEXT_SIZE];
+    if (!store_check_type(sr, errp))
+        return false;
+    if (!str_eq(row_str(sr, FIELD_SR_type), "iso"))
+        return true;
+    error_set(errp, ERR_SR_OPERATION_NOT_SUPPORTED, ref_text(&sr->uuid, ref), NULL);
     return false;
 }
 

@@ -38,6 +38,15 @@ char *vm_spec_folder(struct db *d, const struct row *pbd) {
               : xstrdup("");
 }
 
+char *vm_spec_file(struct db *d, const struct row *pbd, const struct row *vdi) {
+    const struct row *sr = db_follow(d, vdi, FIELD_VDI_SR);
+    _cleanup_free_ char *folder = vm_spec_folder(d, pbd);
+    if (!*folder)
+        return xstrdup("");
+    return sr && str_eq(row_str(sr, FIELD_SR_type), "iso") ? store_iso_file(folder, row_str(vdi, FIELD_VDI_location))
+                                                           : store_file(folder, &vdi->uuid, vm_spec_format(vdi));
+}
+
 const char *vm_spec_format(const struct row *vdi) {
     const char *format = key_of(vdi, FIELD_VDI_sm_config, "format");
     return *format ? format : "qcow2";
@@ -82,7 +91,7 @@ static bool put_source(struct db *d, struct value *disk, const struct row *vbd, 
                   ref_text(row_ref(vdi, FIELD_VDI_SR), sr_ref), NULL);
         return false;
     }
-    value_map_add(disk, "path", value_stringf("%s/%s.%s", folder, row_str(vdi, FIELD_VDI_uuid), vm_spec_format(vdi)));
+    value_map_add(disk, "path", value_string_take(vm_spec_file(d, pbd, vdi)));
     put_text(disk, "format", vm_spec_format(vdi));
     /* What another host may write as well is not written without its lease. A disk that is meant to be shared is the
      * guests' own affair. */

@@ -22,4 +22,6 @@ int vm_spec_place(const char *userdevice);
 const struct row *vm_spec_pbd(struct db *d, const struct uuid *sr, const struct uuid *host);
 /* The place of a PBD's repository (store/store_place_core.h), "" when it has none; the caller frees. */
 char *vm_spec_folder(struct db *d, const struct row *pbd);
+/* Path, or URL, of a disk's image there; the caller frees. */
+char *vm_spec_file(struct db *d, const struct row *pbd, const struct row *vdi);
 const char *vm_spec_format(const struct row *vdi);

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "model/model.h"
+#include "store/store_iso.h"
 #include "store/store_lease.h"
 #include "store/store_private.h"
 
@@ -408,8 +409,10 @@ bool store_run_here(const char *name, const struct value *args, struct value *re
         if (!folder_open(r.path, &r.f, errp))
             return false;
         struct value result = value_map();
-        bool ok =
-            ops[i].holds && r.f.is_shared ? run_holding(&ops[i], &r, &result, errp) : ops[i].run(&r, &result, errp);
+        bool is_iso = str_eq(str_or_empty(value_map_str(args, "type")), "iso");
+        bool ok = is_iso                          ? store_iso_run(name, &r.f, &r.sr, &result, errp)
+                  : ops[i].holds && r.f.is_shared ? run_holding(&ops[i], &r, &result, errp)
+                                                  : ops[i].run(&r, &result, errp);
         folder_close(&r.f);
         if (ok)
             *ret = result;

@@ -17,7 +17,7 @@
 
 /*
  * Runs one operation by name; false with *errp. `args` has `path` (the place, store_place_core.h) and `sr` (its uuid),
- * and:
+ * `type` where it is "iso" (store_iso.h), and:
  *   create           makes the folder and the mark; refused in a folder that has anything in it
  *   attach           checks that the mark is there, and that shared storage does what leases need
  *   destroy          removes the mark and an empty folder; refused while there are disks

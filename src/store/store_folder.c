@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -18,6 +19,13 @@ static char *full(void *at, const char *name) {
 static int local_read(void *at, const char *name, size_t max_size, struct buf *ret) {
     _cleanup_free_ char *path = full(at, name);
     return fs_read(path, max_size, ret);
+}
+
+static int local_peek(void *at, const char *name, int64_t offset, size_t size, char *ret) {
+    _cleanup_free_ char *path = full(at, name);
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    ssize_t n = fd < 0 ? -1 : pread(fd, ret, size, offset);
+    return n < 0 ? -errno : (int)n;
 }
 
 static int local_write(void *at, const char *name, const void *data, size_t size) {
@@ -95,6 +103,7 @@ static void local_close(void *at) {
 }
 
 static const struct folder_ops local_ops = {.read = local_read,
+                                            .peek = local_peek,
                                             .write = local_write,
                                             .list = local_list,
                                             .stat = local_stat,

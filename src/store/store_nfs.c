@@ -23,7 +23,7 @@ struct nfs_at {
 };
 
 static char *full(const struct nfs_at *a, const char *name) {
-    return *name ? strf("%s/%s", a->folder, name) : xstrdup(a->folder);
+    return *name ? strf("%s/%s", a->folder, name) : xstrdup(*a->folder ? a->folder : "/");
 }
 
 static int nfs_read_file(void *at, const char *name, size_t max_size, struct buf *ret) {
@@ -45,6 +45,18 @@ static int nfs_read_file(void *at, const char *name, size_t max_size, struct buf
     }
     (void)nfs_close(a->nfs, fh);
     return r < 0 ? r : 0;
+}
+
+static int nfs_peek(void *at, const char *name, int64_t offset, size_t size, char *ret) {
+    struct nfs_at *a = at;
+    _cleanup_free_ char *path = full(a, name);
+    struct nfsfh *fh = NULL;
+    int r = nfs_open(a->nfs, path, O_RDONLY, &fh);
+    if (r < 0)
+        return r;
+    r = nfs_pread(a->nfs, fh, (uint64_t)offset, size, ret);
+    (void)nfs_close(a->nfs, fh);
+    return r;
 }
 
 static int put(struct nfs_at *a, const char *path, const void *data, size_t size) {
@@ -142,7 +154,7 @@ static int nfs_remove_folder(void *at, const char *name) {
 static int nfs_space(void *at, int64_t *ret_size, int64_t *ret_used) {
     struct nfs_at *a = at;
     struct nfs_statvfs_64 s;
-    int r = nfs_statvfs64(a->nfs, a->folder, &s);
+    int r = nfs_statvfs64(a->nfs, *a->folder ? a->folder : "/", &s);
     if (r < 0)
         return r;
     int64_t unit = s.f_frsize ? (int64_t)s.f_frsize : (int64_t)s.f_bsize;
@@ -159,6 +171,7 @@ static void nfs_close_folder(void *at) {
 }
 
 static const struct folder_ops nfs_ops = {.read = nfs_read_file,
+                                          .peek = nfs_peek,
                                           .write = nfs_write_file,
                                           .list = nfs_list,
                                           .stat = nfs_stat_file,
@@ -200,7 +213,7 @@ bool nfs_folder_open(const char *place, struct folder *ret, struct error **errp)
     struct nfs_context *nfs = mount_export(p.server, p.export, errp);
     if (nfs) {
         struct nfs_at *a = xnew0(struct nfs_at);
-        *a = (struct nfs_at){.nfs = nfs, .folder = strf("/%s", p.folder)};
+        *a = (struct nfs_at){.nfs = nfs, .folder = *p.folder ? strf("/%s", p.folder) : xstrdup("")};
         *ret = (struct folder){.ops = &nfs_ops, .at = a, .is_shared = true};
     }
     nfs_place_done(&p);

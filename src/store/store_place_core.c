@@ -11,10 +11,14 @@
 #define SERVER_MAX_LEN 253
 
 bool store_type_is_known(const char *type) {
-    return str_eq(type, "file") || str_eq(type, "nfs");
+    return str_eq(type, "file") || str_eq(type, "iso") || str_eq(type, "nfs");
 }
 
 bool store_type_is_shared(const char *type) {
+    return str_eq(type, "iso") || str_eq(type, "nfs");
+}
+
+bool store_type_has_leases(const char *type) {
     return str_eq(type, "nfs");
 }
 
@@ -74,11 +78,30 @@ static const char *key_of(const struct value *config, const char *key) {
     return config && config->type == VALUE_MAP ? str_or_empty(value_map_str(config, key)) : "";
 }
 
+/* "server:/path", or a folder of the host. The server's address has no colon here: it could not be told from the path.
+ */
+static char *iso_server(const char *location) {
+    const char *colon = strstr(location, ":/");
+    return location[0] != '/' && colon ? xstrndup(location, (size_t)(colon - location)) : NULL;
+}
+
+static const char *iso_location_trouble(const char *location) {
+    _cleanup_free_ char *server = iso_server(location);
+    if (!server)
+        return store_path_trouble(location);
+    const char *path = location + strlen(server) + 1, *trouble = server_trouble(server);
+    if (!trouble)
+        trouble = export_trouble(path);
+    return !trouble && str_eq(path, "/") ? "the path on the server is missing" : trouble;
+}
+
 const char *store_config_trouble(const char *type, const struct value *config, const char **ret_key) {
     const char *trouble;
     *ret_key = "location";
     if (str_eq(type, "file"))
         return store_path_trouble(key_of(config, "location"));
+    if (str_eq(type, "iso"))
+        return iso_location_trouble(key_of(config, "location"));
     *ret_key = "server";
     trouble = server_trouble(key_of(config, "server"));
     if (trouble)
@@ -94,6 +117,11 @@ char *store_place(const char *type, const struct value *config, const struct uui
         return xstrdup("");
     if (str_eq(type, "file"))
         return xstrdup(key_of(config, "location"));
+    if (str_eq(type, "iso")) {
+        const char *location = key_of(config, "location");
+        _cleanup_free_ char *host = iso_server(location);
+        return host ? strf(NFS "%s%s/", host, location + strlen(host) + 1) : xstrdup(location);
+    }
     const char *server = key_of(config, "server"), *path = key_of(config, "serverpath");
     bool is_v6 = strchr(server, ':') != NULL;
     return strf(NFS "%s%s%s%s/%s", is_v6 ? "[" : "", server, is_v6 ? "]" : "", str_eq(path, "/") ? "" : path,
@@ -123,7 +151,7 @@ bool nfs_place_parse(const char *place, struct nfs_place *ret) {
     p.server = is_v6 ? xstrndup(host + 1, (size_t)(slash - host - 2)) : xstrndup(host, (size_t)(slash - host));
     p.export = last == slash ? xstrdup("/") : xstrndup(slash, (size_t)(last - slash));
     p.folder = xstrdup(last + 1);
-    if (!server_trouble(p.server) && !export_trouble(p.export) && uuid_parse(p.folder, &u) &&
+    if (!server_trouble(p.server) && !export_trouble(p.export) && (!*p.folder || uuid_parse(p.folder, &u)) &&
         is_v6 == (strchr(p.server, ':') != NULL)) {
         *ret = p;
         return true;
@@ -140,6 +168,20 @@ const char *store_place_trouble(const char *place) {
         return "the place is not a folder of an NFS server";
     nfs_place_done(&p);
     return NULL;
+}
+
+bool store_iso_name_is_good(const char *name) {
+    size_t n = strlen(name);
+    if (n < 5 || n > 200 || name[0] == '.' || strpbrk(name, "/\\?#%&;,:\"'<>|*"))
+        return false;
+    for (const char *c = name; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            return false;
+    return strcasecmp(name + n - 4, ".iso") == 0;
+}
+
+char *store_iso_file(const char *place, const char *name) {
+    return strf("%s%s%s", place, str_ends(place, "/") ? "" : "/", name);
 }
 
 char *store_file(const char *place, const struct uuid *vdi, const char *format) {

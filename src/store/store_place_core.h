@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where a repository lies, as one text: the absolute path of a folder of the host, or "nfs://server/path/<uuid>", a
- * folder of an NFS server that is named by the repository. Made of the type of an SR and the device_config of a PBD.
- * Pure; any thread.
+ * folder of an NFS server that is named by the repository. One of discs (type "iso") is a folder that others have
+ * filled: a path, or "nfs://server/path/". Made of the type of an SR and the device_config of a PBD. Pure; any thread.
  */
 #pragma once
 
@@ -13,6 +13,8 @@
 bool store_type_is_known(const char *type);
 /* Several hosts may have it. */
 bool store_type_is_shared(const char *type);
+/* Its disks have leases, and a server can be asked what it has of them. */
+bool store_type_has_leases(const char *type);
 
 /* Why a device_config does not do for the type, and which of its keys is to blame; NULL: it does. */
 const char *store_config_trouble(const char *type, const struct value *device_config, const char **ret_key);
@@ -34,8 +36,13 @@ bool store_place_is_shared(const char *place);
 /* "<place>/<uuid>.<format>"; the caller frees. */
 char *store_file(const char *place, const struct uuid *vdi, const char *format);
 
+/* A disc image in a repository of type "iso" has a name that people gave it: whether it may have it, and its path; the
+ * caller frees. */
+bool store_iso_name_is_good(const char *name);
+char *store_iso_file(const char *place, const char *name);
+
 /* What an NFS place consists of: the server, the exported path, the folder below it. Each the caller's. */
-struct nfs_place {
+struct nfs_place { /* `folder` is "" for the exported path itself */
     char *server, *export, *folder;
 };
 bool nfs_place_parse(const char *place, struct nfs_place *ret) _warn_unused_;

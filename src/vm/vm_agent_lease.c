@@ -229,7 +229,7 @@ static void sweep(struct vm_agent *a) {
             continue;
         _cleanup_free_ char *place =
             store_place(row_str(sr, FIELD_SR_type), row_value(pbd, FIELD_PBD_device_config), &sr->uuid);
-        if (!store_place_is_shared(place))
+        if (!store_place_is_shared(place) || !store_type_has_leases(row_str(sr, FIELD_SR_type)))
             continue;
         struct leasing *l = xnew0(struct leasing);
         *l = (struct leasing){.a = a, .op = xstrdup("lease_sweep"), .args = value_map(), .rest = value_set()};

@@ -127,13 +127,14 @@ static void look_at(struct vm_agent *a, const struct row *pbd, bool is_boot) {
     struct pbd_look *l = xnew0(struct pbd_look);
     *l = (struct pbd_look){.a = a,
                            .pbd = pbd->uuid,
-                           .is_shared = store_place_is_shared(place),
+                           .is_shared = store_type_is_shared(row_str(sr, FIELD_SR_type)),
                            .is_boot = is_boot,
                            .op = xstrdup(attached && !is_boot ? "check" : "attach"),
                            .args = value_map(),
                            .next = a->looks};
     a->looks = l;
     value_map_add(&l->args, "path", value_string(place));
+    value_map_add(&l->args, "type", value_string(row_str(sr, FIELD_SR_type)));
     value_map_add(&l->args, "sr", value_uuid(&sr->uuid));
     vm_leases_sign(a, &l->args);
     worker_submit(a->storage, row_str(sr, FIELD_SR_uuid), look_job, looked_at, l);

@@ -71,6 +71,33 @@ static void test_nfs_refused(void **state) {
     assert_string_equal(empty, "");
 }
 
+static void test_discs(void **state) {
+    static const struct {
+        const char *location, *place, *file;
+    } good[] = {{"/opt/iso", "/opt/iso", "/opt/iso/a b.iso"},
+                {"10.9.0.9:/srv/iso", "nfs://10.9.0.9/srv/iso/", "nfs://10.9.0.9/srv/iso/a b.iso"}};
+    static const char *const bad[] = {"", "iso", "10.9.0.9:", "10.9.0.9:/", "10.9.0.9:/a/../b", "a b:/x", "/etc"};
+    static const char *const names[] = {"", ".iso", "a.img", "../a.iso", "a/b.iso", "a\nb.iso", "a?.iso", ".a.iso"};
+    struct uuid sr = uuid_random();
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        _cleanup_value_ struct value c = value_map();
+        value_map_add(&c, "location", value_string(good[i].location));
+        _cleanup_free_ char *place = store_place("iso", &c, &sr), *file = store_iso_file(place, "a b.iso");
+        assert_string_equal(place, good[i].place);
+        assert_string_equal(file, good[i].file);
+        assert_null(store_place_trouble(place));
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        _cleanup_value_ struct value c = value_map();
+        const char *key;
+        value_map_add(&c, "location", value_string(bad[i]));
+        assert_non_null(store_config_trouble("iso", &c, &key));
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        assert_false(store_iso_name_is_good(names[i]));
+    assert_true(store_iso_name_is_good("debian-12.iso") && store_iso_name_is_good("A (1).ISO"));
+}
+
 static void test_messages(void **state) {
     _cleanup_buf_ struct buf text = BUF_INIT;
     _cleanup_value_ struct value args = config("h", "/x"), read = {0}, result = {0};
@@ -106,6 +133,6 @@ static void test_messages(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_nfs), cmocka_unit_test(test_nfs_refused),
-                                       cmocka_unit_test(test_messages)};
+                                       cmocka_unit_test(test_discs), cmocka_unit_test(test_messages)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

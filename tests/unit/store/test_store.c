@@ -186,6 +186,30 @@ static void test_strangers(void **state) {
     must_not(r, "vdi_stat", args_of(r, &u, "../../etc/passwd"), ERR_SR_BACKEND_FAILURE);
 }
 
+/* A disc is what has the mark of one inside; a file that only calls itself so is named and left out. */
+static void test_discs(void **state) {
+    struct rig *r = *state;
+    char image[40000] = {0};
+    _cleanup_free_ char *good = strf("%s/disc 1.iso", r->path), *bad = strf("%s/not.iso", r->path),
+                        *small = strf("%s/small.ISO", r->path);
+    assert_int_equal(fs_write_atomic(bad, image, sizeof(image), 0644), 0);
+    assert_int_equal(fs_write_atomic(small, "CD001", 5, 0644), 0);
+    memcpy(image + 32769, "CD001", 5);
+    assert_int_equal(fs_write_atomic(good, image, sizeof(image), 0644), 0);
+    struct value args = args_of(r, NULL, NULL);
+    value_map_add(&args, "type", value_string("iso"));
+    must(r, "scan", args);
+    const struct value *vdis = value_map_get(&r->result, "vdis");
+    assert_int_equal(vdis->set.n, 1);
+    assert_string_equal(value_map_str(&vdis->set.items[0], "name"), "disc 1.iso");
+    assert_int_equal(value_map_get(&r->result, "refused")->set.n, 2);
+    struct uuid u = uuid_random();
+    args = args_of(r, &u, "raw");
+    value_map_add(&args, "type", value_string("iso"));
+    value_map_add(&args, "size", value_int(MIB));
+    must_not(r, "vdi_create", args, ERR_SR_BACKEND_FAILURE);
+}
+
 static void test_paths(void **state) {
     static const char *const bad[] = {"",         "srv/x",    "/",         "/etc",    "/srv/../etc",
                                       "/srv/..",  "/usr/x",   "/srv/x/",   "/srv//x", "/var/lib/muster/x",
@@ -201,6 +225,7 @@ int main(void) {
                                        cmocka_unit_test_setup_teardown(test_fork_and_copy, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_fork_undone, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_strangers, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_discs, setup, teardown),
                                        cmocka_unit_test(test_paths)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
