@@ -27,7 +27,7 @@ static bool run_tool(const char *const argv[], int timeout_ms, struct buf *out, 
     bool ok = r.exit_code == 0 && !r.truncated;
     if (ok && out)
         buf_add(out, r.out.data, r.out.size);
-    if (!ok && strstr(buf_str(&r.err), "No space left"))
+    if (!ok && (strstr(buf_str(&r.err), "No space left") || strstr(buf_str(&r.err), "NFS3ERR_NOSPC")))
         error_set(errp, ERR_SR_FULL, "0", "0", NULL);
     else if (!ok)
         error_set(errp, ERR_SR_BACKEND_FAILURE, TOOL, argv[0], r.timed_out ? "no end in time" : buf_str(&r.err), NULL);

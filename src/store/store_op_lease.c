@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The operations on leases, from their arguments. */
+#include <time.h>
+
 #include "base/str.h"
 #include "model/model.h"
 #include "store/store_lease.h"
@@ -8,6 +10,7 @@
 #define DISKS_MAX 64     /* of one VM */
 #define RUNNING_MAX 4096 /* VMs of one host */
 #define CHAIN_MAX 64
+#define TAKE_ATTEMPTS 32 /* eight seconds */
 
 static bool refuse(struct error **errp, const char *op) {
     error_set(errp, ERR_SR_BACKEND_FAILURE, "the request is not complete", op, "", NULL);
@@ -77,6 +80,29 @@ static bool put_chain(const struct folder *f, const char *place, const struct va
     return false;
 }
 
+/*
+ * A VM that has ended on one host and starts on another at once: the first gives the disk back within moments, and the
+ * storage tells nobody when it does, so it is asked again. Whoever holds the disk for another VM will not let go.
+ */
+static bool take_lease(const struct folder *f, const struct uuid *vdi, const struct lease_id *me, struct error **errp) {
+    static const struct timespec pause = {.tv_nsec = 250 * 1000 * 1000};
+    char vm[UUID_TEXT_SIZE], host[UUID_TEXT_SIZE];
+    uuid_text(&me->vm, vm);
+    uuid_text(&me->host, host);
+    for (int attempt = 0;; attempt++) {
+        struct error *e = NULL;
+        if (lease_take(f, vdi, me, &e))
+            return true;
+        bool may_end = error_is(e, ERR_VDI_IN_USE) && str_eq(error_param(e, 3), vm) && !str_eq(error_param(e, 2), host);
+        if (!may_end || attempt == TAKE_ATTEMPTS) {
+            error_propagate(errp, e);
+            return false;
+        }
+        error_free(e);
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
 /* Of each disk its lease, when it is to be written, and its chain. */
 bool store_open_disks(const struct folder *f, const char *place, const struct value *args, struct value *ret,
                       struct error **errp) {
@@ -93,7 +119,7 @@ bool store_open_disks(const struct folder *f, const char *place, const struct va
         ok = (str_eq(format, "qcow2") || str_eq(format, "raw")) && uuid_at(d, "vdi", &vdi);
         if (!ok)
             (void)refuse(errp, "open");
-        ok = ok && (!(writes && value_as_bool(writes)) || lease_take(f, &vdi, &me, errp)) &&
+        ok = ok && (!(writes && value_as_bool(writes)) || take_lease(f, &vdi, &me, errp)) &&
              put_chain(f, place, d, &chains, errp);
     }
     if (ok)

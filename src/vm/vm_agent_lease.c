@@ -211,7 +211,17 @@ static void sweep_done(void *data) {
     } else if (n && value_as_int(n) > 0) {
         log_info("leases of %lld disks given back", (long long)value_as_int(n));
     }
+    if (a->sweep_again && !a->is_freed)
+        vm_agent_look(a);
+    a->sweep_again = false;
     end(l);
+}
+
+static bool is_running(const struct vm_agent *a, const struct uuid *vm) {
+    for (size_t i = 0; i < a->n_running; i++)
+        if (uuid_eq(&a->running[i], vm))
+            return true;
+    return false;
 }
 
 /* Every repository that hosts share and this one has. The set of VMs is made now, and what is taken from now on comes
@@ -221,8 +231,10 @@ static void sweep(struct vm_agent *a) {
     a->leases_due = false;
     for (size_t i = 0; i < a->n_running; i++)
         value_set_add(&running, value_uuid(&a->running[i]));
-    for (const struct vm_busy *b = a->busy; b; b = b->next)
+    for (const struct vm_busy *b = a->busy; b; b = b->next) {
         value_set_add(&running, value_uuid(&b->vm));
+        a->leases_due |= !is_running(a, &b->vm); /* it may be ending: the next list tells */
+    }
     for (const struct row *pbd = db_first(a->db, CLASS_PBD); pbd; pbd = db_next(a->db, pbd)) {
         const struct row *sr = db_follow(a->db, pbd, FIELD_PBD_SR);
         if (!sr || !uuid_eq(row_ref(pbd, FIELD_PBD_host), &a->self) || !row_bool(pbd, FIELD_PBD_currently_attached))
@@ -259,6 +271,7 @@ void vm_leases_listed(struct vm_agent *a, const struct virt_domain *domains, siz
     a->n_running = n;
     for (size_t i = 0; i < n; i++)
         a->running[i] = domains[i].uuid;
+    a->sweep_again = a->leases_due && a->sweeping;
     if (a->leases_due && !a->sweeping && a->generation > 0 && db_get_status(a->db).loaded)
         sweep(a);
 }

@@ -32,6 +32,7 @@ struct vm_agent {
     unsigned n_ticks;
     int64_t generation;        /* boots of this host; 0: not known, and no shared storage is used */
     bool leases_due, sweeping; /* something may be held that nothing stands for */
+    bool sweep_again;          /* a list came while the sweep was under way */
     struct uuid *running;      /* n_running: as the last list had it */
     size_t n_running;
     struct vm_busy *busy;
