@@ -132,9 +132,10 @@ static const struct row *attached_vbd(struct db *d, const struct row *vdi) {
         const struct row *vbd = db_get(d, CLASS_VBD, &vbds->set.items[i].ref);
         const struct row *vm = vbd ? db_follow(d, vbd, FIELD_VBD_VM) : NULL;
         /* The disk of a suspended VM must stay as the VM left it; a VM that is being started has it already. */
-        if (vbd && (row_bool(vbd, FIELD_VBD_currently_attached) ||
-                    (vm && (str_eq(row_str(vm, FIELD_VM_power_state), "Suspended") ||
-                            !uuid_is_null(row_ref(vm, FIELD_VM_resident_on))))))
+        if (vbd &&
+            (row_bool(vbd, FIELD_VBD_currently_attached) || (vm && !row_bool(vm, FIELD_VM_is_a_snapshot) &&
+                                                             (str_eq(row_str(vm, FIELD_VM_power_state), "Suspended") ||
+                                                              !uuid_is_null(row_ref(vm, FIELD_VM_resident_on))))))
             return vbd;
     }
     return NULL;
@@ -171,21 +172,6 @@ static struct vm_op *begin(struct call *c, const char *operation, bool needs_ima
 
 /* ---- destroy: when the last disk on a base goes, the base goes ---- */
 
-static const struct row *base_of(struct db *d, const struct row *vdi) {
-    const char *text = value_map_str(row_value(vdi, FIELD_VDI_sm_config), "base");
-    struct uuid u;
-    return text && uuid_parse(text, &u) ? db_get(d, CLASS_VDI, &u) : NULL;
-}
-
-static bool is_base_of_others(struct db *d, const struct row *base, const struct row *but) {
-    for (const struct row *v = db_first(d, CLASS_VDI); v; v = db_next(d, v)) {
-        const char *text = value_map_str(row_value(v, FIELD_VDI_sm_config), "base");
-        if (v != but && text && str_eq(text, row_str(base, FIELD_VDI_uuid)))
-            return true;
-    }
-    return false;
-}
-
 static void on_removed(struct vm_op *op, const struct value *result);
 
 /* Removes a file that the row named by the data (a uuid) stands for. */
@@ -206,7 +192,7 @@ static void remove_file(struct vm_op *op, const struct row *vdi) {
 static void next_base(struct vm_op *op) {
     struct uuid u;
     const struct row *base = uuid_parse(value_str(vm_op_data(op)), &u) ? db_get(vm_op_db(op), CLASS_VDI, &u) : NULL;
-    if (base && !row_bool(base, FIELD_VDI_managed) && !is_base_of_others(vm_op_db(op), base, NULL))
+    if (base && !row_bool(base, FIELD_VDI_managed) && !store_is_base(vm_op_db(op), base))
         remove_file(op, base);
     else
         vm_op_return_void(op);
@@ -220,7 +206,7 @@ static void on_removed(struct vm_op *op, const struct value *result) {
         vm_op_return_void(op);
         return;
     }
-    const struct row *base = base_of(d, vdi);
+    const struct row *base = store_base_of(d, vdi);
     const struct value *vbds = row_value(vdi, FIELD_VDI_VBDs);
     struct db_txn *t = db_txn_new(d, "VDI.destroy");
     for (size_t i = 0; i < vbds->set.n; i++)

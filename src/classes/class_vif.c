@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Class VIF: network interfaces of VMs. */
+#include <arpa/inet.h>
 #include <stdio.h>
 
 #include "base/str.h"
@@ -79,9 +80,16 @@ static bool choose_mac(const char *asked, char **ret, bool *ret_made, struct err
     return true;
 }
 
+/* A snapshot keeps the addresses of its VM, and never runs. */
+static bool is_of_snapshot(struct db *d, const struct row *vif) {
+    const struct row *vm = db_follow(d, vif, FIELD_VIF_VM);
+    return vm && row_bool(vm, FIELD_VM_is_a_snapshot);
+}
+
 static bool is_mac_taken(struct db *d, const struct uuid *network, const char *mac) {
     for (const struct row *v = db_first(d, CLASS_VIF); v; v = db_next(d, v))
-        if (uuid_eq(row_ref(v, FIELD_VIF_network), network) && str_eq(row_str(v, FIELD_VIF_MAC), mac))
+        if (uuid_eq(row_ref(v, FIELD_VIF_network), network) && str_eq(row_str(v, FIELD_VIF_MAC), mac) &&
+            !is_of_snapshot(d, v))
             return true;
     return false;
 }
@@ -90,6 +98,17 @@ static void return_made(struct call *c, void *userdata) {
     struct uuid u = *(struct uuid *)userdata;
     free(userdata);
     call_return_ref(c, &u);
+}
+
+static bool check_addresses(const struct value *record, const char *key, int family, struct error **errp) {
+    const struct value *v = value_map_get(record, key);
+    unsigned char bytes[16];
+    for (size_t i = 0; v && v->type == VALUE_SET && i < v->set.n; i++)
+        if (v->set.items[i].type != VALUE_STRING || inet_pton(family, value_str(&v->set.items[i]), bytes) != 1) {
+            error_set(errp, ERR_INVALID_IP_ADDRESS_SPECIFIED, key, NULL);
+            return false;
+        }
+    return true;
 }
 
 static bool fill(struct call *c, struct db_txn *t, const struct uuid *u, struct error **errp) {
@@ -109,6 +128,9 @@ static bool fill(struct call *c, struct db_txn *t, const struct uuid *u, struct 
         error_set(errp, ERR_OPERATION_NOT_ALLOWED, "the host itself has NICs, not virtual interfaces", NULL);
         return false;
     }
+    if (!check_addresses(record, "ipv4_allowed", AF_INET, errp) ||
+        !check_addresses(record, "ipv6_allowed", AF_INET6, errp))
+        return false;
     if ((mtu > 0 && !net_check_mtu(mtu, errp)) ||
         !choose_device(d, vm, str_or_empty(value_map_str(record, "device")), &device, errp) ||
         !choose_mac(str_or_empty(value_map_str(record, "MAC")), &mac, &made, errp))

@@ -259,6 +259,11 @@ void vm_destroy(struct call *c) {
     delete_set(t, CLASS_VBD, row_value(vm, FIELD_VM_VBDs));
     delete_set(t, CLASS_VIF, row_value(vm, FIELD_VM_VIFs));
     delete_set(t, CLASS_console, row_value(vm, FIELD_VM_consoles));
+    /* What goes back to a snapshot that goes, goes back to the one before. */
+    const struct value *children = row_value(vm, FIELD_VM_children);
+    for (size_t i = 0; i < children->set.n; i++)
+        db_txn_set(t, CLASS_VM, &children->set.items[i].ref, FIELD_VM_parent,
+                   value_copy(row_value(vm, FIELD_VM_parent)));
     db_txn_delete(t, CLASS_VM, &vm->uuid);
     vm_op_commit(op, t, vm_op_return_void);
 }

@@ -111,3 +111,24 @@ void store_insert_base(struct db_txn *t, const struct uuid *base, const struct r
         db_txn_map_put(t, CLASS_VDI, base, FIELD_VDI_sm_config, "base", value_string(older));
     db_txn_map_put(t, CLASS_VDI, &vdi->uuid, FIELD_VDI_sm_config, "base", value_string(uuid_text(base, text)));
 }
+
+void store_insert_memory(struct db_txn *t, const struct uuid *vdi, const struct uuid *sr) {
+    store_insert_vdi(t, vdi, sr, "save");
+    db_txn_set(t, CLASS_VDI, vdi, FIELD_VDI_name_label, value_string("Memory of a suspended VM"));
+    db_txn_set(t, CLASS_VDI, vdi, FIELD_VDI_type, value_string("suspend"));
+}
+
+const struct row *store_base_of(struct db *d, const struct row *vdi) {
+    const char *text = value_map_str(row_value(vdi, FIELD_VDI_sm_config), "base");
+    struct uuid u;
+    return text && uuid_parse(text, &u) ? db_get(d, CLASS_VDI, &u) : NULL;
+}
+
+bool store_is_base(struct db *d, const struct row *base) {
+    for (const struct row *v = db_first(d, CLASS_VDI); v; v = db_next(d, v)) {
+        const char *text = value_map_str(row_value(v, FIELD_VDI_sm_config), "base");
+        if (text && str_eq(text, row_str(base, FIELD_VDI_uuid)))
+            return true;
+    }
+    return false;
+}

@@ -24,5 +24,10 @@ bool store_check_config(const char *type, const struct value *config, struct err
 void store_insert_vdi(struct db_txn *t, const struct uuid *vdi, const struct uuid *sr, const char *format);
 /* Where a disk's row says that it lies; the row is in the transaction already. */
 void store_place_vdi(struct db_txn *t, const struct uuid *vdi, const struct uuid *sr, const char *format);
+/* A new row of a disk that holds the memory of a VM. */
+void store_insert_memory(struct db_txn *t, const struct uuid *vdi, const struct uuid *sr);
+/* What a disk goes on from; NULL for nothing. Whether anything goes on from it. */
+const struct row *store_base_of(struct db *d, const struct row *vdi);
+bool store_is_base(struct db *d, const struct row *base);
 /* The row of the base that a fork of `vdi` has made, and the mark on `vdi` that it goes on from there. */
 void store_insert_base(struct db_txn *t, const struct uuid *base, const struct row *vdi, int64_t physical_size);

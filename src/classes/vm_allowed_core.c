@@ -13,30 +13,33 @@ static const struct {
 
 static const struct rule {
     const char *operation;
-    unsigned vm, template; /* states */
+    unsigned vm, template, snapshot; /* states */
 } rules[] = {
-    {"start", VM_HALTED, 0},
-    {"start_on", VM_HALTED, 0},
-    {"pause", VM_RUNNING, 0},
-    {"unpause", VM_PAUSED, 0},
-    {"suspend", VM_RUNNING, 0},
-    {"resume", VM_SUSPENDED, 0},
-    {"resume_on", VM_SUSPENDED, 0},
-    {"clean_shutdown", VM_RUNNING, 0},
-    {"shutdown", VM_RUNNING, 0},
-    {"clean_reboot", VM_RUNNING, 0},
-    {"hard_shutdown", VM_RUNNING | VM_PAUSED | VM_SUSPENDED, 0},
-    {"hard_reboot", VM_RUNNING, 0},
-    {"power_state_reset", VM_RUNNING | VM_PAUSED | VM_SUSPENDED, 0},
-    {"clone", VM_HALTED, VM_HALTED},
-    {"copy", VM_HALTED, VM_HALTED},
-    {"provision", VM_HALTED, VM_HALTED},
-    {"destroy", VM_HALTED, VM_HALTED},
-    {"make_into_template", VM_HALTED, 0},
-    {"changing_memory_limits", VM_HALTED, VM_HALTED},
-    {"changing_static_range", VM_HALTED, VM_HALTED},
-    {"changing_dynamic_range", VM_HALTED, VM_HALTED},
-    {"changing_VCPUs", VM_HALTED, VM_HALTED},
+    {"start", VM_HALTED, 0, 0},
+    {"start_on", VM_HALTED, 0, 0},
+    {"pause", VM_RUNNING, 0, 0},
+    {"unpause", VM_PAUSED, 0, 0},
+    {"suspend", VM_RUNNING, 0, 0},
+    {"resume", VM_SUSPENDED, 0, 0},
+    {"resume_on", VM_SUSPENDED, 0, 0},
+    {"clean_shutdown", VM_RUNNING, 0, 0},
+    {"shutdown", VM_RUNNING, 0, 0},
+    {"clean_reboot", VM_RUNNING, 0, 0},
+    {"hard_shutdown", VM_RUNNING | VM_PAUSED | VM_SUSPENDED, 0, 0},
+    {"hard_reboot", VM_RUNNING, 0, 0},
+    {"power_state_reset", VM_RUNNING | VM_PAUSED | VM_SUSPENDED, 0, 0},
+    {"clone", VM_HALTED, VM_HALTED, VM_HALTED | VM_SUSPENDED},
+    {"copy", VM_HALTED, VM_HALTED, VM_HALTED | VM_SUSPENDED},
+    {"provision", VM_HALTED, VM_HALTED, 0},
+    {"destroy", VM_HALTED, VM_HALTED, VM_HALTED | VM_SUSPENDED},
+    {"snapshot", VM_HALTED | VM_RUNNING | VM_PAUSED, 0, 0},
+    {"checkpoint", VM_RUNNING | VM_PAUSED, 0, 0},
+    {"revert", 0, 0, VM_HALTED | VM_SUSPENDED},
+    {"make_into_template", VM_HALTED, 0, 0},
+    {"changing_memory_limits", VM_HALTED, VM_HALTED, 0},
+    {"changing_static_range", VM_HALTED, VM_HALTED, 0},
+    {"changing_dynamic_range", VM_HALTED, VM_HALTED, 0},
+    {"changing_VCPUs", VM_HALTED, VM_HALTED, 0},
 };
 
 enum vm_power vm_power_of(const char *text) {
@@ -53,10 +56,14 @@ const char *vm_power_text(unsigned wanted) {
     return "";
 }
 
-unsigned vm_allowed_in(const char *operation, bool is_template) {
+static unsigned states_of(const struct rule *r, enum vm_kind kind) {
+    return kind == VM_KIND_SNAPSHOT ? r->snapshot : kind == VM_KIND_TEMPLATE ? r->template : r->vm;
+}
+
+unsigned vm_allowed_in(const char *operation, enum vm_kind kind) {
     for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
         if (str_eq(rules[i].operation, operation))
-            return is_template ? rules[i].template : rules[i].vm;
+            return states_of(&rules[i], kind);
     return 0;
 }
 
@@ -80,7 +87,7 @@ struct value vm_allowed(const struct vm_facts *f) {
     for (size_t i = 0; i < ARRAY_SIZE(rules) && !f->is_control_domain; i++) {
         const char *op = rules[i].operation;
         bool is_blocked = f->blocked && value_map_get(f->blocked, op);
-        bool fits = (f->is_template ? rules[i].template : rules[i].vm) & f->power;
+        bool fits = states_of(&rules[i], f->kind) & f->power;
         bool is_free = !f->current || vm_allowed_beside(op, f->current);
         add(&set, fits && is_free && !is_blocked && !(f->is_default_template && str_eq(op, "destroy")), op);
     }

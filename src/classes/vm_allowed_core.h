@@ -14,14 +14,17 @@ enum vm_power vm_power_of(const char *text);
 /* "halted", as errors have it. Several: the first. */
 const char *vm_power_text(unsigned powers);
 
-/* States in which a VM (or a template) may be subjected to an operation; 0: never. */
-unsigned vm_allowed_in(const char *operation, bool is_template);
+enum vm_kind { VM_KIND_VM, VM_KIND_TEMPLATE, VM_KIND_SNAPSHOT };
+
+/* States in which it may be subjected to an operation; 0: never. */
+unsigned vm_allowed_in(const char *operation, enum vm_kind kind);
 /* Whether an operation may begin while another is under way: a VM that is asked to end may be ended. */
 bool vm_allowed_beside(const char *operation, const char *other);
 
 struct vm_facts {
     enum vm_power power;
-    bool is_template, is_default_template, is_control_domain;
+    enum vm_kind kind;
+    bool is_default_template, is_control_domain;
     const struct value *blocked; /* map, operation -> error; may be NULL */
     const char *current;         /* an operation under way; NULL */
 };

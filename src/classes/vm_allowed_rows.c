@@ -26,9 +26,15 @@ static enum vm_power power_of(struct db *d, const struct row *r, unsigned vm_fie
     return vm ? vm_power_of(row_str(vm, FIELD_VM_power_state)) : 0;
 }
 
+enum vm_kind vm_allowed_kind(const struct row *vm) {
+    return row_bool(vm, FIELD_VM_is_a_snapshot)   ? VM_KIND_SNAPSHOT
+           : row_bool(vm, FIELD_VM_is_a_template) ? VM_KIND_TEMPLATE
+                                                  : VM_KIND_VM;
+}
+
 static struct value of_vm(const struct row *vm, const char *current) {
     struct vm_facts f = {.power = vm_power_of(row_str(vm, FIELD_VM_power_state)),
-                         .is_template = row_bool(vm, FIELD_VM_is_a_template),
+                         .kind = vm_allowed_kind(vm),
                          .is_default_template = row_bool(vm, FIELD_VM_is_default_template),
                          .is_control_domain = row_bool(vm, FIELD_VM_is_control_domain),
                          .blocked = row_value(vm, FIELD_VM_blocked_operations),

@@ -3,7 +3,9 @@
 #pragma once
 
 #include "api/api.h"
+#include "classes/vm_allowed_core.h"
 
+enum vm_kind vm_allowed_kind(const struct row *vm);
 /* The field current_operations of a class that is kept here; -1 of others. */
 int vm_allowed_current_field(int class_id);
 /* `current`: an operation under way on it, NULL for none. */

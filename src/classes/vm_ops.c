@@ -151,8 +151,8 @@ struct vm_op *vm_op_plain(struct call *c) {
 }
 
 bool vm_op_check(struct call *c, const struct row *vm, const char *operation) {
-    bool is_template = row_bool(vm, FIELD_VM_is_a_template);
-    unsigned allowed = vm_allowed_in(operation, is_template);
+    enum vm_kind kind = vm_allowed_kind(vm);
+    unsigned allowed = vm_allowed_in(operation, kind);
     enum vm_power power = vm_power_of(row_str(vm, FIELD_VM_power_state));
     const struct value *blocked = value_map_get(row_value(vm, FIELD_VM_blocked_operations), operation);
     char ref[REF_TEXT_SIZE];
@@ -161,9 +161,9 @@ bool vm_op_check(struct call *c, const struct row *vm, const char *operation) {
         call_fail_code(c, ERR_OPERATION_NOT_ALLOWED, "this is the host itself, not a virtual machine", NULL);
     else if (blocked)
         call_fail_code(c, ERR_OPERATION_BLOCKED, ref, value_str(blocked), NULL);
-    else if (row_bool(vm, FIELD_VM_is_a_snapshot))
+    else if (!allowed && kind == VM_KIND_SNAPSHOT)
         call_fail_code(c, ERR_VM_IS_SNAPSHOT, NULL);
-    else if (!allowed && is_template)
+    else if (!allowed && kind == VM_KIND_TEMPLATE)
         call_fail_code(c, ERR_VM_IS_TEMPLATE, ref, NULL);
     else if (!(allowed & power))
         call_fail_code(c, ERR_VM_BAD_POWER_STATE, ref, vm_power_text(allowed), vm_power_text(power), NULL);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands about VMs as a whole: making them, power, ending. */
+#include "cli/special_vm.h"
+
 #include "cli/commands.h"
 #include "cli/request.h"
 #include "cli/select.h"
@@ -239,14 +241,16 @@ static bool own_disks(struct xe *x, const struct value *vm, struct value *ret, s
     return vbds != NULL;
 }
 
-static bool uninstall(struct xe *x, const struct value *vm, struct error **errp) {
+bool vm_remove_with_disks(struct xe *x, const struct value *vm, struct error **errp) {
     _cleanup_value_ struct value disks = {.type = VALUE_VOID}, nothing = {.type = VALUE_VOID};
     if (!own_disks(x, vm, &disks, errp))
         return false;
     const struct value *all = records_all(x->records, CLASS_VM, errp),
                        *record = all ? value_map_get(all, value_str(vm)) : NULL;
     const char *state = record ? value_map_str(record, "power_state") : NULL;
-    if (state && !str_eq(state, "Halted")) {
+    const struct value *snapshot = record ? value_map_get(record, "is_a_snapshot") : NULL;
+    bool is_snapshot = snapshot && value_as_bool(snapshot);
+    if (state && !is_snapshot && !str_eq(state, "Halted")) {
         if (!xe_call(x, "VM.hard_shutdown", vm, 1, &nothing, errp))
             return false;
         value_done(&nothing);
@@ -256,7 +260,11 @@ static bool uninstall(struct xe *x, const struct value *vm, struct error **errp)
         if (!xe_call(x, "VDI.destroy", &disks.set.items[i], 1, &result, errp))
             return false;
     }
-    return xe_call(x, "VM.destroy", vm, 1, &nothing, errp);
+    /* The memory of a checkpoint goes when nobody would wake up with it any more. */
+    const char *memory = is_snapshot ? value_map_str(record, "suspend_VDI") : NULL;
+    _cleanup_value_ struct value vdi = value_string(str_or_empty(memory)), result = {.type = VALUE_VOID};
+    return xe_call(x, "VM.destroy", vm, 1, &nothing, errp) &&
+           (str_empty(memory) || str_eq(memory, REF_NULL_TEXT) || xe_call(x, "VDI.destroy", &vdi, 1, &result, errp));
 }
 
 static bool vm_uninstall(struct xe *x, struct error **errp) {
@@ -268,7 +276,7 @@ static bool vm_uninstall(struct xe *x, struct error **errp) {
     if (!flag(x, "force") && !xe_confirm(x, question, errp))
         return false;
     for (size_t i = 0; i < vms.set.n && !xe_was_interrupted(); i++)
-        if (!uninstall(x, &vms.set.items[i], errp))
+        if (!vm_remove_with_disks(x, &vms.set.items[i], errp))
             return false;
     xe_print_message(x, "All objects destroyed");
     return true;

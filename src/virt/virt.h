@@ -51,17 +51,19 @@ const char *virt_trouble(const struct virt *v); /* why it is not up; "" when it 
 
 enum virt_op {
     VIRT_START,   /* xml; paused */
-    VIRT_RESTORE, /* path, xml; paused */
+    VIRT_RESTORE, /* path, xml (of which the disks' places count); paused */
     VIRT_SAVE,    /* path: memory into a file, and the domain is gone */
     VIRT_PAUSE,
     VIRT_UNPAUSE,
     VIRT_SHUTDOWN, /* presses the power button; the guest decides */
     VIRT_REBOOT,   /* the same for a restart */
     VIRT_RESET,
-    VIRT_DESTROY, /* well also when there is no such domain */
-    VIRT_ATTACH,  /* xml of a device */
-    VIRT_DETACH,  /* xml of a device; returns when the guest has let go, or fails after 20 s */
-    VIRT_UPDATE,  /* xml of a device: another disc */
+    VIRT_DESTROY,  /* well also when there is no such domain */
+    VIRT_ATTACH,   /* xml of a device */
+    VIRT_DETACH,   /* xml of a device; returns when the guest has let go, or fails after 20 s */
+    VIRT_UPDATE,   /* xml of a device: another disc */
+    VIRT_LINK,     /* path: the address of an interface; its link goes up, or down when `paused` */
+    VIRT_SNAPSHOT, /* xml of a snapshot (virt_xml_snapshot); path: with memory, which goes there */
 };
 
 struct virt_request {

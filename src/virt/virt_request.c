@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "model/model.h"
 #include "virt/virt_private.h"
+#include "virt/virt_xml_core.h"
 
 #define DETACH_MS 20000
 #define DETACH_STEP_MS 100
@@ -67,6 +68,40 @@ static bool detach(virDomainPtr d, const struct virt_request *r, struct error **
     return false;
 }
 
+/* Well also when it has no such interface any more. */
+static int set_link(virDomainPtr d, const struct virt_request *r) {
+    char *xml = virDomainGetXMLDesc(d, 0);
+    char *nic = xml ? virt_xml_link(xml, r->path, /* up= */ !r->paused) : NULL;
+    int n = !xml ? -1 : nic ? virDomainUpdateDeviceFlags(d, nic, VIR_DOMAIN_AFFECT_LIVE) : 0;
+    free(xml);
+    free(nic);
+    return n;
+}
+
+/* libvirt keeps nothing of it: the pool's rows say which images belong together. */
+static int take_snapshot(virDomainPtr d, const struct virt_request *r) {
+    unsigned flags = VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA | VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT |
+                     VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC | (r->path ? 0 : VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY);
+    virDomainSnapshotPtr s = virDomainSnapshotCreateXML(d, r->xml, flags);
+    if (!s)
+        return -1;
+    (void)virDomainSnapshotFree(s);
+    return 0;
+}
+
+/* The VM as it was when its memory was written, with its disks where they are now. */
+static bool restore(virConnectPtr conn, const struct virt_request *r, struct error **errp) {
+    char *saved = virDomainSaveImageGetXMLDesc(conn, r->path, VIR_DOMAIN_SAVE_IMAGE_XML_SECURE);
+    char *xml = saved ? virt_xml_refit(saved, r->xml) : NULL;
+    unsigned flags = r->paused ? VIR_DOMAIN_SAVE_PAUSED : VIR_DOMAIN_SAVE_RUNNING;
+    bool ok = saved && virDomainRestoreFlags(conn, r->path, xml, flags) >= 0;
+    if (!ok)
+        (void)fail(r, errp);
+    free(saved);
+    free(xml);
+    return ok;
+}
+
 static int run_on(virDomainPtr d, const struct virt_request *r) {
     switch (r->op) {
     case VIRT_SAVE:
@@ -85,6 +120,10 @@ static int run_on(virDomainPtr d, const struct virt_request *r) {
         return virDomainDestroy(d);
     case VIRT_ATTACH:
         return virDomainAttachDeviceFlags(d, r->xml, VIR_DOMAIN_AFFECT_LIVE);
+    case VIRT_LINK:
+        return set_link(d, r);
+    case VIRT_SNAPSHOT:
+        return take_snapshot(d, r);
     case VIRT_UPDATE:
         return virDomainUpdateDeviceFlags(d, r->xml, VIR_DOMAIN_AFFECT_LIVE);
     default:
@@ -104,9 +143,8 @@ bool virt_request_run(virConnectPtr conn, const struct virt_request *r, struct v
         (void)describe(d, ret);
         return true;
     }
-    if (r->op == VIRT_RESTORE &&
-        virDomainRestoreFlags(conn, r->path, r->xml, r->paused ? VIR_DOMAIN_SAVE_PAUSED : VIR_DOMAIN_SAVE_RUNNING) < 0)
-        return fail(r, errp);
+    if (r->op == VIRT_RESTORE && !restore(conn, r, errp))
+        return false;
     d = virDomainLookupByUUIDString(conn, uuid_text(&r->vm, uuid));
     if (!d && r->op == VIRT_DESTROY && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
         return true;

@@ -139,6 +139,8 @@ static void add_nic(struct buf *out, const struct value *n) {
                     "      <driver name='qemu'>\n"
                     "        <host csum='off' gso='off' tso4='off' tso6='off' ecn='off' ufo='off' mrg_rxbuf='off'/>\n"
                     "        <guest csum='off' tso4='off' tso6='off' ecn='off' ufo='off'/>\n      </driver>\n");
+    if (*text_of(n, "lock") && !str_eq(text_of(n, "lock"), "unlocked")) /* until the switch restrains it */
+        buf_add_str(out, "      <link state='down'/>\n");
     if (int_of(n, "mtu") > 0)
         buf_addf(out, "      <mtu size='%lld'/>\n", (long long)int_of(n, "mtu"));
     if (kbps > 0)
@@ -243,4 +245,145 @@ char *virt_xml_domain(const struct value *spec, const struct virt_host *host) {
     add_devices(&out, spec, host);
     buf_add_str(&out, "</domain>\n");
     return buf_take(&out);
+}
+
+/* ---- snapshots, and going on from them ---- */
+
+char *virt_xml_snapshot(const struct value *disks, const char *memory) {
+    struct buf out = BUF_INIT;
+    bool is_empty = !memory;
+    buf_add_str(&out, "<domainsnapshot>\n");
+    if (memory) {
+        buf_add_str(&out, "  <memory snapshot='external'");
+        add_attribute(&out, "file", memory);
+        buf_add_str(&out, "/>\n");
+    }
+    buf_add_str(&out, "  <disks>\n");
+    for (size_t i = 0; i < disks->set.n; i++) {
+        const struct value *d = &disks->set.items[i];
+        bool is_live = flag_of(d, "live");
+        buf_add_str(&out, "    <disk");
+        add_attribute(&out, "name", text_of(d, "device"));
+        if (!is_live) {
+            buf_add_str(&out, " snapshot='no'/>\n");
+            continue;
+        }
+        is_empty = false;
+        buf_add_str(&out, " snapshot='external'>\n      <driver type='qcow2'/>\n      <source");
+        add_attribute(&out, "file", text_of(d, "file"));
+        buf_add_str(&out, "/>\n    </disk>\n");
+    }
+    buf_add_str(&out, "  </disks>\n</domainsnapshot>\n");
+    if (!is_empty)
+        return buf_take(&out);
+    buf_done(&out);
+    return NULL;
+}
+
+/* The value of an attribute of the first element `tag` in a piece of libvirt's own text, which is regular: attributes
+ * in single quotes, a tag on one line. NULL when there is none. */
+static const char *attribute_in(const char *piece, const char *end, const char *tag, const char *name,
+                                size_t *ret_len) {
+    _cleanup_free_ char *open = strf("<%s ", tag), *key = strf(" %s='", name);
+    const char *at = memmem(piece, (size_t)(end - piece), open, strlen(open));
+    const char *close = at ? memchr(at, '>', (size_t)(end - at)) : NULL;
+    const char *value = close ? memmem(at, (size_t)(close - at), key, strlen(key)) : NULL;
+    if (!value)
+        return NULL;
+    value += strlen(key);
+    const char *quote = memchr(value, '\'', (size_t)(close - value));
+    *ret_len = quote ? (size_t)(quote - value) : 0;
+    return quote ? value : NULL;
+}
+
+static const char *next_disk(const char *text, const char **ret_end) {
+    const char *disk = strstr(text, "<disk "), *end = disk ? strstr(disk, "</disk>") : NULL;
+    *ret_end = end;
+    return end ? disk : NULL;
+}
+
+/* The place of the disk of this name, as it stands in the text (escaped); NULL when there is none. */
+static const char *place_of(const char *wanted, const char *device, size_t len, size_t *ret_len) {
+    const char *end;
+    for (const char *d = next_disk(wanted, &end); d; d = next_disk(end, &end)) {
+        size_t n;
+        const char *name = attribute_in(d, end, "target", "dev", &n);
+        if (name && n == len && strncmp(name, device, n) == 0)
+            return attribute_in(d, end, "source", "file", ret_len);
+    }
+    return NULL;
+}
+
+/* A disk's element without the chain below its image. Chains nest: it ends with the last of them. */
+static void add_without_chain(struct buf *out, const char *disk, const char *end) {
+    const char *chain = memmem(disk, (size_t)(end - disk), "<backingStore", 13);
+    if (!chain) {
+        buf_add(out, disk, (size_t)(end - disk));
+        return;
+    }
+    static const char close[] = "</backingStore>";
+    const char *after = NULL;
+    for (const char *p = chain; (p = memmem(p, (size_t)(end - p), close, sizeof(close) - 1)); p = after)
+        after = p + sizeof(close) - 1;
+    if (!after) { /* <backingStore/> */
+        const char *bracket = memchr(chain, '>', (size_t)(end - chain));
+        after = bracket ? bracket + 1 : chain;
+    }
+    buf_add(out, disk, (size_t)(chain - disk));
+    buf_add(out, after, (size_t)(end - after));
+}
+
+static void add_refitted(struct buf *out, const char *disk, const char *end, const char *wanted) {
+    _cleanup_buf_ struct buf plain = BUF_INIT;
+    size_t n_name = 0, n_file = 0, n_place = 0;
+    if (!attribute_in(disk, end, "source", "file", &n_file)) { /* empty, or of the network: its place has not changed */
+        buf_add(out, disk, (size_t)(end - disk));
+        return;
+    }
+    add_without_chain(&plain, disk, end);
+    const char *plain_end = plain.data + plain.size;
+    const char *name = attribute_in(plain.data, plain_end, "target", "dev", &n_name);
+    const char *file = attribute_in(plain.data, plain_end, "source", "file", &n_file);
+    const char *place = name ? place_of(wanted, name, n_name, &n_place) : NULL;
+    if (!file || !place) {
+        buf_add(out, plain.data, plain.size);
+        return;
+    }
+    buf_add(out, plain.data, (size_t)(file - plain.data));
+    buf_add(out, place, n_place);
+    buf_add(out, file + n_file, (size_t)(plain_end - file) - n_file);
+}
+
+char *virt_xml_refit(const char *saved, const char *wanted) {
+    struct buf out = BUF_INIT;
+    const char *from = saved, *end;
+    for (const char *d = next_disk(saved, &end); d; d = next_disk(end, &end)) {
+        buf_add(&out, from, (size_t)(d - from));
+        add_refitted(&out, d, end, wanted);
+        from = end;
+    }
+    buf_add_str(&out, from);
+    return buf_take(&out);
+}
+
+char *virt_xml_link(const char *domain, const char *mac, bool up) {
+    const char *end = NULL;
+    for (const char *nic = strstr(domain, "<interface "); nic; nic = strstr(end, "<interface ")) {
+        end = strstr(nic, "</interface>");
+        size_t n_mac = 0, n_state = 0;
+        if (!end)
+            return NULL;
+        const char *address = attribute_in(nic, end, "mac", "address", &n_mac);
+        if (!address || n_mac != strlen(mac) || strncmp(address, mac, n_mac) != 0)
+            continue;
+        const char *state = attribute_in(nic, end, "link", "state", &n_state), *wanted = up ? "up" : "down";
+        bool is_up = !(state && n_state == 4 && strncmp(state, "down", 4) == 0);
+        if (is_up == up)
+            return NULL;
+        if (state)
+            return strf("%.*s%s%.*s</interface>", (int)(state - nic), nic, wanted, (int)(end - state - (int)n_state),
+                        state + n_state);
+        return strf("%.*s<link state='%s'/></interface>", (int)(end - nic), nic, wanted);
+    }
+    return NULL;
 }

@@ -13,7 +13,7 @@
  *   disks   set of maps: id (of the VBD), device ("vda", "hdc"), path ("": an empty drive), format (raw, qcow2),
  *           cd, read_only (bool), boot (int, 0: not)
  *   nics    set of maps: id (of the VIF), mac, bridge, mtu, boot, kbps (0: no limit), plain (bool: no offloads, for
- *           a switch that takes frames as they are)
+ *           a switch that takes frames as they are), lock (text; other than "unlocked": it begins without a link)
  */
 #pragma once
 
@@ -28,6 +28,22 @@ struct virt_host {
 
 /* The whole domain. The caller frees. */
 char *virt_xml_domain(const struct value *spec, const struct virt_host *host);
+/*
+ * A snapshot of the disks that the VM writes to (`live` in each map; device, and the file that it goes over to).
+ * `memory`: a file for that of the same instant, or NULL. The caller frees; NULL when there is
+ * neither.
+ */
+char *virt_xml_snapshot(const struct value *disks, const char *memory);
+/*
+ * A description that libvirt has written (`saved`), in which each disk is where `wanted` has the one of the same name
+ * in the guest, and nothing is said of what the images go on from: they say that themselves. The caller frees.
+ */
+char *virt_xml_refit(const char *saved, const char *wanted);
+/*
+ * The interface with this address out of a description that libvirt has written, with its link up or down. NULL when
+ * there is none, or when its link is as wanted. The caller frees.
+ */
+char *virt_xml_link(const char *domain, const char *mac, bool up);
 /* One device, to plug it in or out. The caller frees. */
 char *virt_xml_disk(const struct value *disk);
 char *virt_xml_nic(const struct value *nic);

@@ -248,6 +248,8 @@ void vm_agent_serve(struct vm_agent *a, struct pool_channel *channel) {
     pool_channel_serve(channel, "vm_save", vm_serve_save, a);
     pool_channel_serve(channel, "vm_power", vm_serve_power, a);
     pool_channel_serve(channel, "vm_device", vm_serve_device, a);
+    pool_channel_serve(channel, "vm_snapshot", vm_serve_snapshot, a);
+    pool_channel_serve(channel, "vm_copy_memory", vm_serve_copy_memory, a);
     pool_channel_serve(channel, "store", vm_serve_store, a);
 }
 

@@ -64,9 +64,17 @@ void vm_rows_measure(struct vm_agent *a, const struct uuid *vm, const struct vir
 void vm_rows_started(struct vm_agent *a, const struct uuid *vm);
 
 /* ---- vm_agent_start.c, vm_agent_calls.c: calls over the pool channel ---- */
-pool_serve_fn vm_serve_start, vm_serve_save, vm_serve_power, vm_serve_device, vm_serve_store;
+pool_serve_fn vm_serve_start, vm_serve_save, vm_serve_power, vm_serve_device, vm_serve_store, vm_serve_snapshot,
+    vm_serve_copy_memory;
 /* A VIF's device as this host's switch needs it. */
 void vm_nic_fit(const struct vm_agent *a, struct value *nic);
+/*
+ * Disks of a VM that runs no more: their names lead to what it wrote last (store_settle). By its rows, and nobody
+ * waits; or those of a specification that is to be started, and `done` is told.
+ */
+void vm_agent_settle(struct vm_agent *a, const struct uuid *vm);
+void vm_agent_settle_spec(struct vm_agent *a, const struct value *spec,
+                          void (*done)(struct vm_agent *a, struct error *error, void *userdata), void *userdata);
 
 /* ---- vm_agent_store.c: storage of this host ---- */
 /* What ought to be attached is looked at once; storage of the network again and again. Every LOOK_MS. */

@@ -86,6 +86,7 @@ void vm_rows_gone(struct vm_agent *a, struct db_txn *t, const struct uuid *vm, c
     for (size_t i = 0; consoles && i < consoles->set.n; i++)
         db_txn_delete(t, CLASS_console, &consoles->set.items[i].ref);
     vm_rows_measure(a, vm, /* domain= */ NULL);
+    vm_agent_settle(a, vm);
 }
 
 /* ---- when it started: the time of a file in the run folder, which lives as long as the boot of the host ---- */

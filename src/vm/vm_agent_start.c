@@ -117,7 +117,7 @@ static void launch(struct starting *s) {
     struct virt_request r = {.op = s->restore ? VIRT_RESTORE : VIRT_START,
                              .vm = s->vm,
                              .paused = s->paused,
-                             .xml = s->restore ? NULL : virt_xml_domain(&s->spec, &host),
+                             .xml = virt_xml_domain(&s->spec, &host), /* of a restored one: where its disks are now */
                              .path = s->restore ? xstrdup(s->restore) : NULL};
     virt_ask(a->virt, r, on_started, s);
 }
@@ -167,13 +167,23 @@ static void on_leases(struct error *error, void *userdata) {
         make_bridges(s);
 }
 
+static void on_settled(struct vm_agent *a, struct error *error, void *userdata) {
+    struct starting *s = userdata;
+    if (a->is_freed)
+        end(s);
+    else if (error)
+        failed(s, error_dup(error));
+    else
+        vm_leases_take(a, &s->vm, value_map_get(&s->spec, "disks"), on_leases, s);
+}
+
 static void on_claimed(struct error *error, void *userdata) {
     struct starting *s = userdata;
     char ref[REF_TEXT_SIZE];
     if (s->a->is_freed) {
         end(s);
     } else if (!error) {
-        vm_leases_take(s->a, &s->vm, value_map_get(&s->spec, "disks"), on_leases, s);
+        vm_agent_settle_spec(s->a, &s->spec, on_settled, s);
     } else if (error_is(error, ERR_DB_CONFLICT)) {
         const struct row *vm = db_get(s->a->db, CLASS_VM, &s->vm);
         error_set(&s->error, ERR_VM_BAD_POWER_STATE, ref_text(&s->vm, ref), s->restore ? "suspended" : "halted",

@@ -3,6 +3,7 @@
 #include "base/fs.h"
 #include "base/str.h"
 #include "store/store.h"
+#include "store/store_snapshot.h"
 #include "vm/vm_agent_private.h"
 
 #define LOG_MODULE "vm"
@@ -21,6 +22,12 @@ struct storing {
 static void store_job(void *data) {
     struct storing *s = data;
     struct value result;
+    struct uuid vdi;
+    /* A measurement looks at what is there; whatever else is done with a disk needs its name to lead to its content. */
+    if (value_map_uuid(&s->args, "vdi", &vdi) && !str_eq(s->op, "vdi_stat") &&
+        !store_path_trouble(str_or_empty(value_map_str(&s->args, "path"))) &&
+        !store_settle(value_map_str(&s->args, "path"), &vdi, &s->error))
+        return;
     if (store_run(s->op, &s->args, &result, &s->error))
         s->result = result;
 }

@@ -2,8 +2,9 @@
 /*
  * The whole user space of the tests' guest: PID 1, static. It loads the modules in /modules in the order of
  * /modules/order, takes an address (ip=ADDRESS on the kernel's command line), counts on the serial line ten times a
- * second ("beat N"), sends each beat to hb=ADDRESS:PORT, writes it to its first disk and reads it back, and switches
- * itself off at the power button. What it says on the serial line is what the tests look for.
+ * second ("beat N"), sends each beat to hb=ADDRESS:PORT, writes it to its first disk, then to the second one if that is
+ * there from the start, reads the one before back, and switches itself off at the power button. What it says on the
+ * serial line is what the tests look for.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -155,7 +156,7 @@ int main(void) {
     load_modules();
     char address[64], target[64];
     struct sockaddr_in to;
-    int udp = -1, disk = -1, buttons[MAX_BUTTONS];
+    int udp = -1, disk = -1, second = -1, buttons[MAX_BUTTONS];
     if (option("ip", address, sizeof(address)))
         set_address(address);
     if (option("hb", target, sizeof(target)))
@@ -167,6 +168,8 @@ int main(void) {
         if (disk < 0)
             poll(NULL, 0, 50);
     }
+    if (disk >= 0)
+        second = open("/dev/vdb", O_RDWR | O_DIRECT | O_SYNC);
     int n_buttons = open_buttons(buttons), wrong = 0, n_disks = -1;
     printf("guest: up, disk %s, buttons %d\n", disk >= 0 ? "yes" : "no", n_buttons);
     struct timespec next;
@@ -174,6 +177,7 @@ int main(void) {
     for (unsigned long beat = 0;; beat++) {
         char text[64];
         wrong += check_disk(disk, beat);
+        wrong += check_disk(second, beat);
         int len = snprintf(text, sizeof(text), "beat %lu wrong %d\n", beat, wrong);
         if (udp >= 0)
             sendto(udp, text, (size_t)len, 0, (struct sockaddr *)&to, sizeof(to));

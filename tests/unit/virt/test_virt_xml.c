@@ -72,8 +72,67 @@ static void test_devices(void **state) {
     assert_non_null(strstr(nic, "<virtualport type='openvswitch'>"));
 }
 
+static void test_snapshot(void **state) {
+    struct value disks = value_set(), d = value_map(), idle = value_map();
+    value_map_add(&d, "device", value_string("vda"));
+    value_map_add(&d, "live", value_bool(true));
+    value_map_add(&d, "file", value_string("/srv/a&b/u.live-1"));
+    value_map_add(&idle, "device", value_string("vdb"));
+    value_map_add(&idle, "live", value_bool(false));
+    value_set_add(&disks, idle);
+    assert_null(virt_xml_snapshot(&disks, NULL)); /* nothing that QEMU writes to */
+    value_set_add(&disks, d);
+    _cleanup_free_ char *xml = virt_xml_snapshot(&disks, NULL), *with = virt_xml_snapshot(&disks, "/srv/m.save");
+    assert_non_null(strstr(xml, "<disk name='vdb' snapshot='no'/>"));
+    assert_non_null(strstr(xml, "<source file='/srv/a&amp;b/u.live-1'/>"));
+    assert_null(strstr(xml, "<memory"));
+    assert_non_null(strstr(with, "<memory snapshot='external' file='/srv/m.save'/>"));
+    value_done(&disks);
+}
+
+/* As libvirt writes it after two snapshots. */
+static const char saved[] =
+    "<domain type='qemu'>\n  <devices>\n"
+    "    <disk type='file' device='disk'>\n      <driver name='qemu' type='qcow2'/>\n"
+    "      <source file='/srv/u.live-2' index='5'/>\n      <backingStore type='file' index='3'>\n"
+    "        <format type='qcow2'/>\n        <source file='/srv/u.live-1'/>\n        <backingStore type='file'>\n"
+    "          <source file='/srv/u.qcow2'/>\n          <backingStore/>\n        </backingStore>\n"
+    "      </backingStore>\n      <target dev='vda' bus='virtio'/>\n    </disk>\n"
+    "    <disk type='file' device='cdrom'>\n      <target dev='hda' bus='ide'/>\n      <readonly/>\n    </disk>\n"
+    "    <disk type='file' device='disk'>\n      <source file='/srv/v.qcow2'/>\n      <backingStore/>\n"
+    "      <target dev='vdb' bus='virtio'/>\n    </disk>\n"
+    "    <interface type='bridge'>\n      <mac address='02:00:00:00:00:01'/>\n      <link state='down'/>\n"
+    "      <model type='virtio'/>\n    </interface>\n"
+    "    <interface type='bridge'>\n      <mac address='02:00:00:00:00:02'/>\n    </interface>\n"
+    "  </devices>\n</domain>\n";
+
+static void test_refit(void **state) {
+    static const char wanted[] = "<disk type='file'><source file='/new/a&amp;b.qcow2'/><target dev='vda'/></disk>"
+                                 "<disk type='file'><target dev='hda'/></disk>";
+    _cleanup_free_ char *xml = virt_xml_refit(saved, wanted), *same = virt_xml_refit("<domain/>", wanted);
+    assert_string_equal(same, "<domain/>");
+    assert_null(strstr(xml, "backingStore"));
+    assert_null(strstr(xml, "live-"));
+    assert_non_null(strstr(xml, "<source file='/new/a&amp;b.qcow2' index='5'/>"));
+    assert_non_null(strstr(xml, "<source file='/srv/v.qcow2'/>")); /* of which the new one says nothing */
+    assert_non_null(strstr(xml, "<target dev='hda' bus='ide'/>\n      <readonly/>"));
+    assert_true(str_ends(xml, "</devices>\n</domain>\n"));
+}
+
+static void test_link(void **state) {
+    _cleanup_free_ char *up = virt_xml_link(saved, "02:00:00:00:00:01", true),
+                        *down = virt_xml_link(saved, "02:00:00:00:00:02", false);
+    assert_non_null(strstr(up, "<link state='up'/>"));
+    assert_null(strstr(up, "00:02"));
+    assert_non_null(strstr(down, "<link state='down'/></interface>"));
+    assert_null(virt_xml_link(saved, "02:00:00:00:00:01", false));
+    assert_null(virt_xml_link(saved, "02:00:00:00:00:02", true));
+    assert_null(virt_xml_link(saved, "02:00:00:00:00:03", true));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_goldens), cmocka_unit_test(test_evil_text_stays_text),
-                                       cmocka_unit_test(test_devices)};
+                                       cmocka_unit_test(test_devices), cmocka_unit_test(test_snapshot),
+                                       cmocka_unit_test(test_refit),   cmocka_unit_test(test_link)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

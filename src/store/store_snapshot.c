@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/store_snapshot.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/str.h"
+#include "model/model.h"
+#include "store/store_private.h"
+
+#define LIVE_MAX 1000
+
+static char *live_file(const char *path, const struct uuid *vdi, unsigned n) {
+    char text[UUID_TEXT_SIZE];
+    return n == 0 ? store_file(path, vdi, "qcow2") : strf("%s/%s.live-%u", path, uuid_text(vdi, text), n);
+}
+
+/* The number of the disk's last live image; 0 without. */
+static unsigned last_live(const char *path, const struct uuid *vdi) {
+    char text[UUID_TEXT_SIZE];
+    _cleanup_free_ char *prefix = strf("%s.live-", uuid_text(vdi, text));
+    unsigned last = 0;
+    int64_t n;
+    DIR *d = opendir(path);
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (str_starts(e->d_name, prefix) && str_parse_int(e->d_name + strlen(prefix), 1, LIVE_MAX, &n))
+            last = MAX(last, (unsigned)n);
+    if (d)
+        closedir(d);
+    return last;
+}
+
+bool store_fork_live(const char *path, const struct uuid *vdi, const struct uuid *base, const struct uuid *child,
+                     char **ret_file, int64_t *ret_size, struct error **errp) {
+    unsigned n = last_live(path, vdi);
+    struct image_info info;
+    char text[UUID_TEXT_SIZE];
+    _cleanup_free_ char *now = live_file(path, vdi, n), *next = live_file(path, vdi, n + 1),
+                        *base_file = store_file(path, base, "qcow2"), *child_file = store_file(path, child, "qcow2"),
+                        *base_name = strf("%s.qcow2", uuid_text(base, text));
+    if (n == LIVE_MAX) {
+        error_set(errp, ERR_SR_BACKEND_FAILURE, "too many snapshots since the VM started", now, "", NULL);
+        return false;
+    }
+    _cleanup_folder_ struct folder f = {0};
+    const char *name = strrchr(now, '/') + 1;
+    if (!folder_open(path, &f, errp) || !image_info(&f, name, now, "qcow2", &info, errp))
+        return false;
+    if (link(now, base_file) < 0) {
+        store_error(errp, "cannot name", base_file, -errno);
+        return false;
+    }
+    if (image_create(child_file, "qcow2", info.virtual_size, base_name, errp) &&
+        image_create(next, "qcow2", info.virtual_size, base_name, errp)) {
+        *ret_file = TAKE(next);
+        *ret_size = info.physical_size;
+        return true;
+    }
+    (void)fs_unlink(next);
+    (void)fs_unlink(child_file);
+    (void)fs_unlink(base_file);
+    return false;
+}
+
+/* ---- who has a file open ---- */
+
+static bool has_open(const char *pid, const struct stat *wanted) {
+    _cleanup_free_ char *folder = strf("/proc/%s/fd", pid);
+    DIR *d = opendir(folder);
+    struct stat st;
+    bool found = false;
+    for (struct dirent *e; d && !found && (e = readdir(d));)
+        found = fstatat(dirfd(d), e->d_name, &st, 0) == 0 && st.st_dev == wanted->st_dev && st.st_ino == wanted->st_ino;
+    if (d)
+        closedir(d);
+    return found;
+}
+
+/* Unknown counts as yes. */
+static bool is_open(const char *file) {
+    struct stat wanted;
+    if (stat(file, &wanted) < 0)
+        return errno != ENOENT;
+    DIR *d = opendir("/proc");
+    bool found = !d;
+    for (struct dirent *e; d && !found && (e = readdir(d));)
+        found = e->d_name[0] >= '1' && e->d_name[0] <= '9' && has_open(e->d_name, &wanted);
+    if (d)
+        closedir(d);
+    return found;
+}
+
+bool store_unfork_live(const char *path, const char *file, const struct uuid *base, const struct uuid *child) {
+    _cleanup_free_ char *base_file = store_file(path, base, "qcow2"), *child_file = store_file(path, child, "qcow2");
+    if (is_open(file))
+        return false;
+    (void)fs_unlink(file);
+    (void)fs_unlink(child_file);
+    (void)fs_unlink(base_file);
+    return true;
+}
+
+bool store_settle(const char *path, const struct uuid *vdi, struct error **errp) {
+    unsigned n = last_live(path, vdi);
+    char ref[REF_TEXT_SIZE];
+    if (n == 0)
+        return true;
+    for (unsigned i = 0; i <= n; i++) {
+        _cleanup_free_ char *file = live_file(path, vdi, i);
+        if (is_open(file)) {
+            error_set(errp, ERR_VDI_IN_USE, ref_text(vdi, ref), "settle", NULL);
+            return false;
+        }
+    }
+    /* The last one is found by its number until it has its place; the others are second names of bases. */
+    _cleanup_free_ char *last = live_file(path, vdi, n), *own = live_file(path, vdi, 0);
+    int r = 0;
+    for (unsigned i = 1; i < n && r == 0; i++) {
+        _cleanup_free_ char *file = live_file(path, vdi, i);
+        r = fs_unlink(file);
+    }
+    if (r == 0)
+        r = fs_rename(last, own);
+    if (r < 0) {
+        store_error(errp, "cannot put in its place", own, r);
+        return false;
+    }
+    return true;
+}
+
+static int copy_all(int from, int to) {
+    for (;;) {
+        ssize_t n = copy_file_range(from, NULL, to, NULL, (size_t)1 << 26, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : fsync(to) < 0 ? -errno : 0;
+    }
+}
+
+bool store_copy_memory(const char *path, const struct uuid *vdi, const struct uuid *to, struct error **errp) {
+    _cleanup_free_ char *from_file = store_file(path, vdi, "save"), *to_file = store_file(path, to, "save");
+    _cleanup_close_ int in = open(from_file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    _cleanup_close_ int out = in < 0 ? -1 : open(to_file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (in < 0 || out < 0) {
+        store_error(errp, "cannot open", in < 0 ? from_file : to_file, -errno);
+        return false;
+    }
+    int r = copy_all(in, out);
+    if (r == 0)
+        return true;
+    (void)fs_unlink(to_file);
+    store_error(errp, "cannot copy", to_file, r);
+    return false;
+}

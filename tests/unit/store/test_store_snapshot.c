@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Disks that a VM writes to while snapshots are taken of them: whose name leads where, at every moment. */
+#include "store/store_snapshot.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/str.h"
+#include "model/model.h"
+#include "store/store.h"
+// clang-format off
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
+
+struct rig {
+    char *path;
+    struct uuid sr, vdi;
+};
+
+static void run(struct rig *r, const char *op) {
+    _cleanup_value_ struct value args = value_map(), result = {.type = VALUE_VOID};
+    char text[UUID_TEXT_SIZE];
+    struct error *e = NULL;
+    value_map_add(&args, "path", value_string(r->path));
+    value_map_add(&args, "sr", value_string(uuid_text(&r->sr, text)));
+    value_map_add(&args, "vdi", value_string(uuid_text(&r->vdi, text)));
+    value_map_add(&args, "format", value_string("qcow2"));
+    value_map_add(&args, "size", value_int(1 << 20));
+    if (!store_run(op, &args, &result, &e))
+        fail_msg("%s: %s", op, error_text(e));
+}
+
+static int setup(void **state) {
+    struct rig *r = xnew0(struct rig);
+    char top[] = "/var/tmp/store-snapshot-XXXXXX";
+    if (!mkdtemp(top))
+        return -1;
+    *r = (struct rig){.path = strf("%s/sr", top), .sr = uuid_random(), .vdi = uuid_random()};
+    run(r, "create");
+    run(r, "vdi_create");
+    *state = r;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct rig *r = *state;
+    _cleanup_free_ char *top = xstrndup(r->path, strlen(r->path) - 3), *command = NULL;
+    char *const argv[] = {(char *)"rm", (char *)"-rf", top, NULL};
+    pid_t pid = fork();
+    if (pid == 0)
+        execvp("rm", argv);
+    free(r->path);
+    free(r);
+    return pid > 0 ? 0 : -1;
+}
+
+static ino_t inode(const char *file) {
+    struct stat st;
+    return stat(file, &st) == 0 ? st.st_ino : 0;
+}
+
+static void test_live(void **state) {
+    struct rig *r = *state;
+    struct uuid base = uuid_random(), child = uuid_random(), base2 = uuid_random(), child2 = uuid_random();
+    _cleanup_free_ char *own = store_file(r->path, &r->vdi, "qcow2"), *first = NULL, *second = NULL,
+                        *base_file = store_file(r->path, &base, "qcow2"),
+                        *base2_file = store_file(r->path, &base2, "qcow2"),
+                        *child_file = store_file(r->path, &child, "qcow2");
+    int64_t size;
+    struct error *e = NULL;
+    ino_t disk = inode(own);
+    assert_true(store_fork_live(r->path, &r->vdi, &base, &child, &first, &size, &e));
+    assert_int_equal(inode(own), disk); /* the name that a hypervisor knows is left alone */
+    assert_int_equal(inode(base_file), disk);
+    assert_true(str_ends(first, ".live-1"));
+    assert_true(fs_exists(child_file));
+    assert_true(store_fork_live(r->path, &r->vdi, &base2, &child2, &second, &size, &e));
+    assert_true(str_ends(second, ".live-2"));
+    assert_int_equal(inode(base2_file), inode(first));
+    ino_t last = inode(second);
+    int fd = open(second, O_RDONLY | O_CLOEXEC);
+    assert_false(store_settle(r->path, &r->vdi, &e)); /* somebody has it open */
+    assert_true(error_is(e, ERR_VDI_IN_USE));
+    error_free(TAKE(e));
+    assert_false(store_unfork_live(r->path, second, &base2, &child2));
+    assert_int_equal(inode(second), last);
+    close(fd);
+    /* A crash in the middle of settling: a lower one has gone already. */
+    assert_int_equal(fs_unlink(first), 0);
+    assert_true(store_settle(r->path, &r->vdi, &e));
+    assert_int_equal(inode(own), last);
+    assert_false(fs_exists(second));
+    assert_int_equal(inode(base_file), disk);
+    assert_true(store_settle(r->path, &r->vdi, &e)); /* nothing to do */
+    assert_int_equal(inode(own), last);
+    run(r, "vdi_stat");
+}
+
+static void test_taken_back(void **state) {
+    struct rig *r = *state;
+    struct uuid base = uuid_random(), child = uuid_random();
+    _cleanup_free_ char *own = store_file(r->path, &r->vdi, "qcow2"), *live = NULL,
+                        *base_file = store_file(r->path, &base, "qcow2");
+    int64_t size;
+    struct error *e = NULL;
+    ino_t disk = inode(own);
+    assert_true(store_fork_live(r->path, &r->vdi, &base, &child, &live, &size, &e));
+    assert_true(store_unfork_live(r->path, live, &base, &child));
+    assert_false(fs_exists(live));
+    assert_false(fs_exists(base_file));
+    assert_int_equal(inode(own), disk);
+}
+
+static void test_memory(void **state) {
+    struct rig *r = *state;
+    struct uuid from = uuid_random(), to = uuid_random(), none = uuid_random();
+    _cleanup_free_ char *file = store_file(r->path, &from, "save"), *copy = store_file(r->path, &to, "save");
+    _cleanup_buf_ struct buf text = BUF_INIT;
+    struct error *e = NULL;
+    assert_int_equal(fs_write_atomic(file, "abc", 3, 0600), 0);
+    assert_true(store_copy_memory(r->path, &from, &to, &e));
+    assert_int_equal(fs_read(copy, 10, &text), 0);
+    assert_string_equal(buf_str(&text), "abc");
+    assert_false(store_copy_memory(r->path, &from, &to, &e)); /* never over another */
+    error_free(TAKE(e));
+    assert_false(store_copy_memory(r->path, &none, &to, &e));
+    error_free(TAKE(e));
+    assert_true(fs_exists(copy));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_live, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_taken_back, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_memory, setup, teardown)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
