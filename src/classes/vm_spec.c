@@ -146,6 +146,14 @@ static struct value disks_of(struct db *d, const struct row *vm, const struct uu
 
 /* ---- interfaces ---- */
 
+const char *vm_spec_lock(struct db *d, const struct row *vif) {
+    const struct row *network = db_follow(d, vif, FIELD_VIF_network);
+    const char *mode = row_str(vif, FIELD_VIF_locking_mode);
+    if (str_eq(mode, "network_default"))
+        mode = network ? row_str(network, FIELD_network_default_locking_mode) : "";
+    return *mode ? mode : "unlocked";
+}
+
 struct value vm_spec_nic(struct db *d, const struct row *vif) {
     struct value nic = value_map();
     const struct row *network = db_follow(d, vif, FIELD_VIF_network);
@@ -161,6 +169,7 @@ struct value vm_spec_nic(struct db *d, const struct row *vif) {
     value_map_add(&nic, "internal", value_bool(network && row_value(network, FIELD_network_PIFs)->set.n == 0));
     value_map_add(&nic, "mtu", value_int(mtu));
     value_map_add(&nic, "kbps", value_int(kbps));
+    put_text(&nic, "lock", vm_spec_lock(d, vif));
     return nic;
 }
 

@@ -11,6 +11,8 @@ struct value vm_spec(struct db *d, const struct row *vm, const struct uuid *host
 /* A disk on storage that hosts share says so with `shared`: path, sr, vdi, format, write (its lease is needed). */
 struct value vm_spec_disk(struct db *d, const struct row *vbd, const struct uuid *host, struct error **errp);
 struct value vm_spec_nic(struct db *d, const struct row *vif);
+/* What it may send: "locked", "disabled" or "unlocked", the network's default looked up. */
+const char *vm_spec_lock(struct db *d, const struct row *vif);
 
 /* A place among the disks, from what clients write: "0", "xvda", "vda", "hda", "sda". -1: none of these. */
 int vm_spec_place(const char *userdevice);

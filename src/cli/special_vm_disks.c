@@ -194,6 +194,100 @@ static bool vm_cd_list(struct xe *x, struct error **errp) {
     return list_of_vms(x, "vbd", "CD", errp);
 }
 
+/* ---- discs ---- */
+
+/* The disc of this name or uuid; false with *errp when there is none, or more than one. */
+static bool disc_named(struct xe *x, const char *name, struct value *ret, struct error **errp) {
+    const struct value *all = records_all(x->records, CLASS_VDI, errp);
+    const char *found = NULL;
+    unsigned n = 0;
+    for (size_t i = 0; all && i < all->map.n; i++) {
+        const struct value *r = &all->map.pairs[i].value, *managed = value_map_get(r, "managed");
+        if ((!str_eq(str_or_empty(value_map_str(r, "uuid")), name) &&
+             !str_eq(str_or_empty(value_map_str(r, "name_label")), name)) ||
+            !managed || !value_as_bool(managed))
+            continue;
+        found = all->map.pairs[i].key;
+        n++;
+    }
+    if (all && n != 1)
+        error_internal(errp, n ? "Failure: Multiple matching CDs found" : "Failure: No matching CDs found");
+    if (!all || n != 1)
+        return false;
+    *ret = value_string(found);
+    return true;
+}
+
+/* The VM's one drive that is empty, or is not; NULL with *errp when there is none, or more than one. */
+static const char *drive_of(struct xe *x, const struct value *vm, bool empty, const char *vdi, struct error **errp) {
+    const struct value *all = records_all(x->records, CLASS_VBD, errp);
+    const char *found = NULL;
+    unsigned n = 0;
+    for (size_t i = 0; all && i < all->map.n; i++) {
+        const struct value *r = &all->map.pairs[i].value, *is_empty = value_map_get(r, "empty");
+        if (!str_eq(str_or_empty(value_map_str(r, "VM")), value_str(vm)) ||
+            !str_eq(str_or_empty(value_map_str(r, "type")), "CD") || (is_empty && value_as_bool(is_empty)) != empty ||
+            (vdi && !str_eq(str_or_empty(value_map_str(r, "VDI")), vdi)))
+            continue;
+        found = all->map.pairs[i].key;
+        n++;
+    }
+    if (all && n != 1)
+        error_internal(errp, "Failure: the VM has %s CD drive that %s", n ? "more than one" : "no",
+                       empty ? "is empty"
+                       : vdi ? "has this disc"
+                             : "has a disc");
+    return n == 1 ? found : NULL;
+}
+
+static bool vm_cd_add(struct xe *x, struct error **errp) {
+    const char *name = xe_need(x, "cd-name", errp), *device = name ? xe_need(x, "device", errp) : NULL;
+    _cleanup_value_ struct value vm = {.type = VALUE_VOID}, vdi = {.type = VALUE_VOID}, record = {.type = VALUE_VOID},
+                                 vbd = {.type = VALUE_VOID};
+    if (!device || !one_vm(x, "cd-name,device", &vm, errp) || !disc_named(x, name, &vdi, errp))
+        return false;
+    record = drive_record(&vm, &vdi, device, "CD", "RO", true, true);
+    return xe_call(x, "VBD.create", &record, 1, &vbd, errp);
+}
+
+static bool vm_cd_insert(struct xe *x, struct error **errp) {
+    const char *name = xe_need(x, "cd-name", errp);
+    _cleanup_value_ struct value vm = {.type = VALUE_VOID}, vdi = {.type = VALUE_VOID}, nothing = {.type = VALUE_VOID};
+    if (!name || !one_vm(x, "cd-name", &vm, errp) || !disc_named(x, name, &vdi, errp))
+        return false;
+    const char *drive = drive_of(x, &vm, /* empty= */ true, NULL, errp);
+    if (!drive)
+        return false;
+    struct value params[] = {value_string(drive), vdi}; /* the second is borrowed */
+    bool ok = xe_call(x, "VBD.insert", params, ARRAY_SIZE(params), &nothing, errp);
+    value_done(&params[0]);
+    return ok;
+}
+
+static bool vm_cd_eject(struct xe *x, struct error **errp) {
+    _cleanup_value_ struct value vm = {.type = VALUE_VOID}, vbd = {.type = VALUE_VOID}, nothing = {.type = VALUE_VOID};
+    if (!one_vm(x, "", &vm, errp))
+        return false;
+    const char *drive = drive_of(x, &vm, /* empty= */ false, NULL, errp);
+    if (!drive)
+        return false;
+    vbd = value_string(drive);
+    return xe_call(x, "VBD.eject", &vbd, 1, &nothing, errp);
+}
+
+static bool vm_cd_remove(struct xe *x, struct error **errp) {
+    const char *name = xe_need(x, "cd-name", errp);
+    _cleanup_value_ struct value vm = {.type = VALUE_VOID}, vdi = {.type = VALUE_VOID}, vbd = {.type = VALUE_VOID},
+                                 nothing = {.type = VALUE_VOID};
+    if (!name || !one_vm(x, "cd-name", &vm, errp) || !disc_named(x, name, &vdi, errp))
+        return false;
+    const char *drive = drive_of(x, &vm, /* empty= */ false, value_str(&vdi), errp);
+    if (!drive)
+        return false;
+    vbd = value_string(drive);
+    return xe_call(x, "VBD.destroy", &vbd, 1, &nothing, errp);
+}
+
 static bool vm_vif_list(struct xe *x, struct error **errp) {
     return list_of_vms(x, "vif", NULL, errp);
 }
@@ -215,6 +309,12 @@ static const struct command list[] = {
      "type,sm-config:", "make a disk (8GiB, or bytes); prints its uuid", vdi_create, 0},
     {"vdi-unlock", "uuid", "force",
      "take the lease of a disk from its holder, which is off; asks for a yes unless force", vdi_unlock, 0},
+    {"vm-cd-add", "cd-name,device", "vm", "give it a CD drive with this disc, at this place", vm_cd_add,
+     COMMAND_SELECTS_VMS},
+    {"vm-cd-eject", "", "vm", "take the disc out of its CD drive", vm_cd_eject, COMMAND_SELECTS_VMS},
+    {"vm-cd-insert", "cd-name", "vm", "put this disc into its empty CD drive", vm_cd_insert, COMMAND_SELECTS_VMS},
+    {"vm-cd-remove", "cd-name", "vm", "take the CD drive with this disc away from it", vm_cd_remove,
+     COMMAND_SELECTS_VMS},
     {"vm-cd-list", "", "vm", "print its drives and the discs in them", vm_cd_list, COMMAND_SELECTS_VMS},
     {"vm-disk-add", "disk-size,device", "sr-uuid,vm", "make a disk and give it to the VM", vm_disk_add,
      COMMAND_SELECTS_VMS},

@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "vm/vm_agent_private.h"
+#include "vm/vm_lock.h"
 
 #define LOG_MODULE "vm"
 #include "base/log.h"
@@ -197,6 +198,7 @@ static void on_timer(struct loop_source *s, void *userdata) {
     loop_timer_set(a->timer, LOOK_MS);
     vm_agent_look(a);
     vm_agent_look_at_pbds(a);
+    vm_locks_look(a->locks);
 }
 
 /* ---- the hypervisor ---- */
@@ -237,6 +239,7 @@ struct vm_agent *vm_agent_new(const struct vm_agent_config *config) {
                                .userdata = a};
     a->virt = virt_new(&virt);
     a->storage = worker_new(a->loop, N_STORAGE_WORKERS);
+    a->locks = vm_locks_new(a);
     a->timer = loop_add_timer(a->loop, LOOK_MS, on_timer, a);
     vm_leases_init(a);
     vm_agent_watch_pbds(a);
@@ -250,6 +253,7 @@ void vm_agent_serve(struct vm_agent *a, struct pool_channel *channel) {
     pool_channel_serve(channel, "vm_device", vm_serve_device, a);
     pool_channel_serve(channel, "vm_snapshot", vm_serve_snapshot, a);
     pool_channel_serve(channel, "vm_copy_memory", vm_serve_copy_memory, a);
+    pool_channel_serve(channel, "vm_lock", vm_serve_lock, a);
     pool_channel_serve(channel, "store", vm_serve_store, a);
 }
 
@@ -259,8 +263,10 @@ void vm_agent_free(struct vm_agent *a) {
     a->is_freed = true;
     loop_source_free(a->timer);
     vm_agent_unwatch_pbds(a);
+    vm_locks_stop(a->locks);
     worker_free(a->storage);
     virt_free(a->virt);
+    vm_locks_free(a->locks);
     while (a->busy) {
         struct vm_busy *b = a->busy;
         a->busy = b->next;

@@ -13,10 +13,15 @@
  *   vm_power    vm, op: pause, unpause, shutdown, reboot, reset, destroy
  *   vm_save     vm, path, sr, vdi       memory into <path>/<vdi>.save; the VM is suspended
  *   vm_device   vm, op: attach, detach, update; kind: disk, nic; device (as in a spec)
- *   vm_snapshot vm, disks: a set of maps as vdi_fork of the store takes them, with device and live (bool: the VM writes
- *               to it; else nothing has it open), and memory, memory_path for a checkpoint   -> sizes: of the bases, in
- * the order of the disks vm_lock     vm, lock (vm/vm_lock_core.h): what an interface may send, in force when the answer
- * comes vm_copy_memory  path, vdi, to store       op and its arguments (store/store.h)
+ *   vm_snapshot vm, disks (a set of maps as vdi_fork of the store takes them, with device, and live: the VM writes to
+ * it, else nothing has it open), and memory, memory_path for a checkpoint
+ *               -> sizes: of the bases, in the order of the disks
+ *
+ *   vm_copy_memory   path, vdi, to
+ *
+ *   vm_lock     vm, lock (vm/vm_lock_core.h): what an interface may send, in force when the answer comes
+ *
+ *   store       op and its arguments (store/store.h)
  */
 #pragma once
 

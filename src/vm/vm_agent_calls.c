@@ -138,6 +138,10 @@ static void on_device_lease(struct error *error, void *userdata) {
     end(q);
 }
 
+static void on_bridged(struct vm_agent *a, struct error *error, void *userdata) {
+    on_device_lease(error, userdata);
+}
+
 void vm_serve_device(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
     struct vm_agent *a = userdata;
     const char *op = str_or_empty(value_map_str(args, "op"));
@@ -168,8 +172,13 @@ void vm_serve_device(const struct uuid *from, const struct value *args, struct p
                                   .xml = is_disk ? NULL : virt_xml_nic(&fitting),
                                   .path = is_disk ? strf("<target dev='%s'", name) : xstrdup(str_or_empty(mac))};
         q->disk = is_disk ? value_copy(device) : (struct value){0};
+        _cleanup_value_ struct value nics = value_set();
+        if (!is_disk)
+            value_set_add(&nics, value_copy(device));
         if (is_disk && q->op == VIRT_ATTACH)
             vm_leases_take(a, &q->vm, &q->disk, on_device_lease, q);
+        else if (q->op == VIRT_ATTACH)
+            vm_agent_make_bridges(a, &nics, on_bridged, q);
         else
             ask_device(q);
         return;

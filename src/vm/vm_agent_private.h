@@ -38,7 +38,8 @@ struct vm_agent {
     struct vm_busy *busy;
     struct uuid *strangers; /* domains that were complained about; n_strangers */
     size_t n_strangers;
-    bool is_freed; /* replies are dropped */
+    struct vm_locks *locks; /* vm_lock.h */
+    bool is_freed;          /* replies are dropped */
 };
 
 /* ---- vm_agent.c ---- */
@@ -66,6 +67,9 @@ void vm_rows_started(struct vm_agent *a, const struct uuid *vm);
 /* ---- vm_agent_start.c, vm_agent_calls.c: calls over the pool channel ---- */
 pool_serve_fn vm_serve_start, vm_serve_save, vm_serve_power, vm_serve_device, vm_serve_store, vm_serve_snapshot,
     vm_serve_copy_memory;
+/* Networks that no NIC of this host is on have their bridge from the first interface (of a set of devices) on. */
+void vm_agent_make_bridges(struct vm_agent *a, const struct value *nics,
+                           void (*done)(struct vm_agent *a, struct error *error, void *userdata), void *userdata);
 /* A VIF's device as this host's switch needs it. */
 void vm_nic_fit(const struct vm_agent *a, struct value *nic);
 /*

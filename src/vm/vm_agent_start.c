@@ -122,23 +122,26 @@ static void launch(struct starting *s) {
     virt_ask(a->virt, r, on_started, s);
 }
 
+struct bridging {
+    struct vm_agent *a;
+    void (*done)(struct vm_agent *a, struct error *error, void *userdata);
+    void *userdata;
+};
+
 static void on_bridges(const struct child_result *r, void *userdata) {
-    struct starting *s = userdata;
-    struct error *e = NULL;
-    if (r->exit_code == 0) {
-        launch(s);
-        return;
-    }
-    error_internal(&e, "the switch did not make the bridge of a network: %s", buf_str(&r->err));
-    failed(s, e);
+    struct bridging *b = userdata;
+    _cleanup_error_ struct error *e = NULL;
+    if (r->exit_code != 0)
+        error_internal(&e, "the switch did not make the bridge of a network: %s", buf_str(&r->err));
+    b->done(b->a, e, b->userdata);
+    free(b);
 }
 
-/* Networks that no NIC of this host is on have their bridge from the first VM on. */
-static void make_bridges(struct starting *s) {
-    const struct value *nics = value_map_get(&s->spec, "nics");
+void vm_agent_make_bridges(struct vm_agent *a, const struct value *nics,
+                           void (*done)(struct vm_agent *a, struct error *error, void *userdata), void *userdata) {
     const char *argv[3 + BRIDGES_MAX * 9 + 1] = {"ovs-vsctl", "--timeout=15"};
     size_t n = 2, n_bridges = 0;
-    const char *datapath = s->a->config.datapath(s->a->config.userdata);
+    const char *datapath = a->config.datapath(a->config.userdata);
     _cleanup_free_ char *type = strf("datapath_type=%s", datapath);
     for (size_t i = 0; nics && nics->type == VALUE_SET && i < nics->set.n && n_bridges < BRIDGES_MAX; i++) {
         const struct value *internal = value_map_get(&nics->set.items[i], "internal");
@@ -150,10 +153,21 @@ static void make_bridges(struct starting *s) {
             argv[n++] = words[k];
         n_bridges++;
     }
-    if (n_bridges == 0)
-        launch(s);
+    if (n_bridges == 0) {
+        done(a, NULL, userdata);
+        return;
+    }
+    struct bridging *b = xnew0(struct bridging);
+    *b = (struct bridging){a, done, userdata};
+    child_run(a->loop, argv, /* input= */ NULL, BRIDGE_MS, 4096, on_bridges, b);
+}
+
+static void on_bridged(struct vm_agent *a, struct error *error, void *userdata) {
+    struct starting *s = userdata;
+    if (error)
+        failed(s, error_dup(error));
     else
-        child_run(s->a->loop, argv, /* input= */ NULL, BRIDGE_MS, 4096, on_bridges, s);
+        launch(s);
 }
 
 /* The claim says that no other host starts this VM; the leases, that none writes its disks, whatever the rows say. */
@@ -164,7 +178,7 @@ static void on_leases(struct error *error, void *userdata) {
     else if (error)
         failed(s, error_dup(error));
     else
-        make_bridges(s);
+        vm_agent_make_bridges(s->a, value_map_get(&s->spec, "nics"), on_bridged, s);
 }
 
 static void on_settled(struct vm_agent *a, struct error *error, void *userdata) {
