@@ -17,6 +17,7 @@ struct judging {
     struct http_request *req;
     enum role needed;
     api_http_authenticated_fn *then;
+    api_http_verdict_fn *verdict; /* instead of `then` and of answers */
     void *userdata;
     struct api_identity who;
     char *user; /* of a password that is checked */
@@ -24,8 +25,15 @@ struct judging {
 };
 
 static void refuse(struct judging *j, int status, const char *headers, const char *text) {
-    http_on_abort(j->req, NULL, NULL);
-    http_reply_error(j->req, status, headers, text);
+    if (!j->verdict)
+        http_reply_error(j->req, status, headers, text);
+    else if (status == 401)
+        j->verdict(j->req, NULL, j->user ? ERR_SESSION_AUTHENTICATION_FAILED : ERR_SESSION_INVALID, j->user,
+                   j->userdata);
+    else if (status == 403)
+        j->verdict(j->req, NULL, ERR_SESSION_AUTHORIZATION_FAILED, j->user, j->userdata);
+    else
+        j->verdict(j->req, NULL, ERR_INTERNAL_ERROR, text, j->userdata);
     free(j->user);
     free(j);
 }
@@ -41,8 +49,10 @@ static void accept_user(struct judging *j, const char *user, enum role role) {
         refuse(j, 403, NULL, "Your role does not permit this.");
         return;
     }
-    http_on_abort(j->req, NULL, NULL);
-    j->then(j->req, &j->who, j->userdata);
+    if (j->verdict)
+        j->verdict(j->req, &j->who, NULL, NULL, j->userdata);
+    else
+        j->then(j->req, &j->who, j->userdata);
     free(j->user);
     free(j);
 }
@@ -143,13 +153,36 @@ struct value api_session_describe(struct api *a, const struct uuid *session) {
     return v;
 }
 
+static struct judging *judging_new(struct api *a, struct http_request *req, enum role needed, void *userdata) {
+    const struct stream_peer *peer = http_get_peer(req);
+    struct judging *j = xnew0(struct judging);
+    *j = (struct judging){.api = a, .req = req, .needed = needed, .userdata = userdata};
+    j->who.is_local = peer->is_unix;
+    str_copy(j->who.address, sizeof(j->who.address), peer->address);
+    return j;
+}
+
+void api_http_judge(struct api *a, struct http_request *req, const struct api_http_login *login, enum role needed,
+                    api_http_verdict_fn *then, void *userdata) {
+    struct judging *j = judging_new(a, req, needed, userdata);
+    j->verdict = then;
+    if (j->who.is_local) {
+        accept_user(j, "root", ROLE_POOL_ADMIN);
+    } else if (!api_is_coordinator(a)) {
+        then(req, NULL, ERR_HOST_IS_SLAVE, api_coordinator_address(a), userdata);
+        free(j);
+    } else if (login->session) {
+        judge_session(j, login->session);
+    } else {
+        judge_password(j, xstrdup(str_or_empty(login->user)), xstrdup(str_or_empty(login->password)));
+    }
+}
+
 void api_http_authenticate(struct api *a, struct http_request *req, enum role needed, api_http_authenticated_fn *then,
                            void *userdata) {
     const struct stream_peer *peer = http_get_peer(req);
-    struct judging *j = xnew0(struct judging);
-    *j = (struct judging){.api = a, .req = req, .needed = needed, .then = then, .userdata = userdata};
-    j->who.is_local = peer->is_unix;
-    str_copy(j->who.address, sizeof(j->who.address), peer->address);
+    struct judging *j = judging_new(a, req, needed, userdata);
+    j->then = then;
     if (peer->is_unix) {
         accept_user(j, "root", ROLE_POOL_ADMIN);
         return;

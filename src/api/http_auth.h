@@ -27,6 +27,19 @@ typedef void api_http_authenticated_fn(struct http_request *req, const struct ap
 void api_http_authenticate(struct api *a, struct http_request *req, enum role needed, api_http_authenticated_fn *then,
                            void *userdata);
 
+struct api_http_login { /* texts are read at once; NULL: not given */
+    const char *session, *user, *password;
+};
+/* `who` is NULL when it may not: `code` and `param` (which may be NULL) are the API's error then. Borrowed. */
+typedef void api_http_verdict_fn(struct http_request *req, const struct api_identity *who, const char *code,
+                                 const char *param, void *userdata);
+/*
+ * The same for a request that says in its body who asks: nothing is answered here. Over the network a member only says
+ * where the coordinator is (HOST_IS_SLAVE).
+ */
+void api_http_judge(struct api *a, struct http_request *req, const struct api_http_login *login, enum role needed,
+                    api_http_verdict_fn *then, void *userdata);
+
 /*
  * Coordinator: what a member is told of a session that a client has shown it: a map of user (text) and role (int), or
  * void when there is no such session. Counts as a use of the session.

@@ -80,6 +80,8 @@ static bool read_config(struct xe *x, struct buf *ret, struct error **errp) {
     const char *path = args_get(&x->args, "file");
     if (!path)
         return true;
+    if (!xe_may_use_files(path, errp))
+        return false;
     int r = fs_read(str_eq(path, "-") ? "/dev/stdin" : path, CONFIG_MAX, ret);
     if (r < 0)
         error_set(errp, "CLI_FILE", path, strerror(-r), NULL);
@@ -92,6 +94,8 @@ static bool config_export(struct xe *x, struct error **errp) {
     _cleanup_value_ struct value text = {.type = VALUE_VOID};
     if (!path)
         return request_print_text(&r, "pool.network_config_export");
+    if (!xe_may_use_files(path, errp))
+        return false;
     if (!request_call(&r, "pool.network_config_export", &text))
         return false;
     int e = fs_write_atomic(path, value_str(&text), strlen(value_str(&text)), 0644);

@@ -18,6 +18,8 @@ static void add_master_password(struct request *r) {
     if (given) {
         request_add(r, value_string(given));
     } else if (path) {
+        if (!xe_may_use_files(path, r->errp))
+            return;
         int n = fs_read(path, FILE_MAX, &text);
         if (n < 0) {
             error_set(r->errp, "CLI_FILE", path, strerror(-n), NULL);

@@ -46,10 +46,19 @@ bool xe_confirm(struct xe *x, const char *question, struct error **errp) {
     return false;
 }
 
+bool xe_may_use_files(const char *path, struct error **errp) {
+    if (!getenv("XE_NO_FILES"))
+        return true;
+    error_set(errp, "CLI_FILE", path, "files of the host that runs this are not for a client elsewhere", NULL);
+    return false;
+}
+
 /* ---- connecting ---- */
 static bool read_password_file(struct xe *x, struct error **errp) {
     const char *path = args_text(&x->args, ARGS_PASSWORD_FILE);
     _cleanup_buf_ struct buf text = BUF_INIT;
+    if (!xe_may_use_files(path, errp))
+        return false;
     int r = fs_read(path, FILE_MAX, &text);
     if (r < 0) {
         error_set(errp, "CLI_FILE", path, strerror(-r), NULL);

@@ -21,6 +21,10 @@ char *xe_ask_password(const char *question);
 /* Asks for a "yes", unless force is given; false with *errp otherwise. */
 bool xe_confirm(struct xe *x, const char *question, struct error **errp) _warn_unused_;
 
+/* Whether this run may read and write files: not when another host's xe asked for it (XE_NO_FILES); false with *errp.
+ */
+bool xe_may_use_files(const char *path, struct error **errp) _warn_unused_;
+
 /* A parameter that must be there; NULL with *errp when it is not. */
 const char *xe_need(struct xe *x, const char *key, struct error **errp);
 /* The reference of an object by uuid, asked of the server. */

@@ -34,6 +34,7 @@ struct daemon {
     struct http_server *http;
     struct http_client *client;
     struct consoles *consoles;
+    struct cli_server *cli;
     struct tls_context *https;
     struct uuid self;
     bool going_down;

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "classes/net_change.h"
 #include "classes/vm_ops.h"
+#include "daemon/cli_server.h"
 #include "daemon/console.h"
 #include "daemon/daemon.h"
 #include "daemon/network_history.h"
@@ -162,6 +163,7 @@ static bool make_parts(struct daemon *d, struct error **errp) {
     if (!daemon_serve_local(d, errp))
         return false;
     d->consoles = consoles_new(d);
+    d->cli = cli_server_new(d);
     daemon_state_init(d);
     return true;
 }
@@ -178,6 +180,7 @@ static void free_parts(struct daemon *d) {
     vm_agent_free(d->vms);
     worker_free(d->worker); /* running jobs end; what they bring is dropped below */
     consoles_free(d->consoles);
+    cli_server_free(d->cli);
     probing_aheads_free(d->network_calls.aheads);
     network_history_free(d->network_calls.history);
     watch_free(d->watch);
