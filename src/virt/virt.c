@@ -31,7 +31,8 @@ struct virt {
     pthread_mutex_t lock; /* of is_dead: the loop ends soon after it is set */
     bool is_dead;         /* freed: what still arrives is dropped */
     struct worker *worker;
-    virConnectPtr conn; /* NULL: down */
+    struct worker *guests; /* what agents inside of guests are asked */
+    virConnectPtr conn;    /* NULL: down */
     uint64_t retry_ms;
     struct loop_source *retry_timer;
     struct child *starting; /* muster-virtd */
@@ -287,6 +288,7 @@ struct virt *virt_new(const struct virt_config *config) {
     (void)pthread_mutex_init(&v->lock, /* attr= */ NULL);
     start_events();
     v->worker = worker_new(config->loop, N_WORKERS);
+    v->guests = worker_new(config->loop, 1);
     v->retry_timer = loop_add_timer(config->loop, LOOP_NEVER, on_retry, v);
     start_connecting(v);
     return v;
@@ -301,6 +303,7 @@ void virt_free(struct virt *v) {
     if (v->starting)
         child_cancel(TAKE(v->starting));
     loop_source_free(v->retry_timer);
+    worker_free(v->guests);
     worker_free(v->worker);
     if (v->conn)
         close_connection(TAKE(v->conn));
@@ -402,4 +405,44 @@ void virt_list(struct virt *v, virt_list_fn *done, void *userdata) {
     l->conn = v->conn;
     (void)virConnectRef(l->conn);
     worker_submit(v->worker, "list", listing_run, listing_done, l);
+}
+
+/* ---- guests ---- */
+
+struct asking {
+    virConnectPtr conn;
+    struct uuid vm;
+    struct value facts;
+    struct error *error;
+    virt_guest_fn *done;
+    void *userdata;
+};
+
+static void asking_run(void *data) {
+    struct asking *a = data;
+    if (!virt_guest_run(a->conn, &a->vm, &a->facts, &a->error))
+        a->facts = value_map();
+    (void)virConnectClose(a->conn);
+}
+
+static void asking_done(void *data) {
+    struct asking *a = data;
+    a->done(a->error, &a->facts, a->userdata);
+    value_done(&a->facts);
+    error_free(a->error);
+    free(a);
+}
+
+void virt_guest(struct virt *v, const struct uuid *vm, virt_guest_fn *done, void *userdata) {
+    struct asking *a = xnew0(struct asking);
+    *a = (struct asking){.vm = *vm, .done = done, .userdata = userdata};
+    if (!v->conn) {
+        a->facts = value_map();
+        not_up(v, &a->error);
+        loop_defer(v->config.loop, asking_done, a);
+        return;
+    }
+    a->conn = v->conn;
+    (void)virConnectRef(a->conn);
+    worker_submit(v->guests, "guests", asking_run, asking_done, a);
 }

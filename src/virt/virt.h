@@ -81,3 +81,12 @@ void virt_ask(struct virt *v, struct virt_request request /* its texts are taken
 /* All VMs that run here. With `error` the list says nothing. */
 typedef void virt_list_fn(struct error *error, const struct virt_domain *domains, size_t n, void *userdata);
 void virt_list(struct virt *v, virt_list_fn *done, void *userdata);
+
+/*
+ * What the agent inside a guest says of it: a map of what libvirt names ("os.name", "hostname", "if.0.hwaddr",
+ * "if.0.addr.1.addr" ...) to texts and numbers. With `error` there is no agent, or it is silent (5 s). On a thread of
+ * its own: a guest that hangs holds up nothing but other guests' answers. `facts` is borrowed.
+ */
+struct value;
+typedef void virt_guest_fn(struct error *error, const struct value *facts, void *userdata);
+void virt_guest(struct virt *v, const struct uuid *vm, virt_guest_fn *done, void *userdata);

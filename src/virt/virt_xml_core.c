@@ -180,6 +180,9 @@ static void add_consoles(struct buf *out, const struct value *spec, const struct
              "    <serial type='unix'>\n      <source mode='bind' path='%s/%s.serial'/>\n      <target port='0'/>\n"
              "    </serial>\n",
              host->run_dir, uuid);
+    /* Whom a guest agent speaks to, if there is one. */
+    buf_add_str(out, "    <channel type='unix'>\n      <target type='virtio' name='org.qemu.guest_agent.0'/>\n"
+                     "    </channel>\n");
     buf_addf(out, "    <graphics type='vnc' socket='%s/%s.vnc'/>\n", host->run_dir, uuid);
     buf_add_str(out, "    <video>\n      <model type='vga' vram='8192'/>\n    </video>\n");
 }

@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "vm/vm_agent_private.h"
+#include "vm/vm_guest.h"
 #include "vm/vm_lock.h"
 
 #define LOG_MODULE "vm"
@@ -240,6 +241,7 @@ struct vm_agent *vm_agent_new(const struct vm_agent_config *config) {
     a->virt = virt_new(&virt);
     a->storage = worker_new(a->loop, N_STORAGE_WORKERS);
     a->locks = vm_locks_new(a);
+    a->guests = vm_guests_new(a);
     a->timer = loop_add_timer(a->loop, LOOK_MS, on_timer, a);
     vm_leases_init(a);
     vm_agent_watch_pbds(a);
@@ -264,9 +266,11 @@ void vm_agent_free(struct vm_agent *a) {
     loop_source_free(a->timer);
     vm_agent_unwatch_pbds(a);
     vm_locks_stop(a->locks);
+    vm_guests_stop(a->guests);
     worker_free(a->storage);
     virt_free(a->virt);
     vm_locks_free(a->locks);
+    vm_guests_free(a->guests);
     while (a->busy) {
         struct vm_busy *b = a->busy;
         a->busy = b->next;

@@ -38,8 +38,9 @@ struct vm_agent {
     struct vm_busy *busy;
     struct uuid *strangers; /* domains that were complained about; n_strangers */
     size_t n_strangers;
-    struct vm_locks *locks; /* vm_lock.h */
-    bool is_freed;          /* replies are dropped */
+    struct vm_guests *guests; /* vm_guest.h */
+    struct vm_locks *locks;   /* vm_lock.h */
+    bool is_freed;            /* replies are dropped */
 };
 
 /* ---- vm_agent.c ---- */

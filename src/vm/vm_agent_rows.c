@@ -116,7 +116,10 @@ void vm_rows_measure(struct vm_agent *a, const struct uuid *vm, const struct vir
     if (!domain) {
         _cleanup_free_ char *path = started_path(a, vm);
         (void)unlink(path);
+        struct uuid guest = db_companion_uuid(vm, "VM_guest_metrics"), nothing = {0};
         db_volatile_delete(a->db, &a->self, CLASS_VM_metrics, &metrics);
+        db_volatile_delete(a->db, &a->self, CLASS_VM_guest_metrics, &guest);
+        db_volatile_set(a->db, &a->self, CLASS_VM, vm, FIELD_VM_guest_metrics, value_ref(&nothing));
         db_volatile_set(a->db, &a->self, CLASS_VM, vm, FIELD_VM_domid, value_int(-1));
         return;
     }

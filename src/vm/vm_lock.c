@@ -189,27 +189,29 @@ static void submit(struct vm_locks *l, struct job *j) {
 
 /* ---- what the rows want ---- */
 
-static struct value wanted_of(struct db *d, const struct row *vif) {
-    const struct row *network = db_follow(d, vif, FIELD_VIF_network);
+static const char *mode_wanted(struct db *d, const struct row *vif) {
     const char *mode = row_str(vif, FIELD_VIF_locking_mode);
-    struct value v = value_map();
+    const struct row *network = db_follow(d, vif, FIELD_VIF_network);
     if (str_eq(mode, "network_default"))
-        mode = network ? row_str(network, FIELD_network_default_locking_mode) : "unlocked";
+        mode = network ? row_str(network, FIELD_network_default_locking_mode) : "";
+    return *mode ? mode : "unlocked";
+}
+
+static struct value wanted_of(struct db *d, const struct row *vif) {
+    struct value v = value_map();
     value_map_add(&v, "vif", value_string(row_str(vif, FIELD_VIF_uuid)));
     value_map_add(&v, "mac", value_string(row_str(vif, FIELD_VIF_MAC)));
-    value_map_add(&v, "lock", value_string(*mode ? mode : "unlocked"));
+    value_map_add(&v, "lock", value_string(mode_wanted(d, vif)));
     value_map_add(&v, "v4", value_copy(row_value(vif, FIELD_VIF_ipv4_allowed)));
     value_map_add(&v, "v6", value_copy(row_value(vif, FIELD_VIF_ipv6_allowed)));
     return v;
 }
 
 static void look_at(struct vm_locks *l, const struct row *vif, const struct row *vm) {
-    struct value wanted = wanted_of(l->a->db, vif);
     struct vm_lock *k = lock_of(l, &vif->uuid);
-    if (!k && str_eq(mode_of(&wanted), "unlocked")) {
-        value_done(&wanted);
+    if (!k && str_eq(mode_wanted(l->a->db, vif), "unlocked"))
         return;
-    }
+    struct value wanted = wanted_of(l->a->db, vif);
     if (!k) {
         k = xnew0(struct vm_lock);
         k->all = l;

@@ -3,8 +3,9 @@
  * The whole user space of the tests' guest: PID 1, static. It loads the modules in /modules in the order of
  * /modules/order, takes an address (ip=ADDRESS on the kernel's command line), counts on the serial line ten times a
  * second ("beat N"), sends each beat to hb=ADDRESS:PORT, writes it to its first disk, then to the second one if that is
- * there from the start, reads the one before back, and switches itself off at the power button. What it says on the
- * serial line is what the tests look for.
+ * there from the start, reads the one before back, answers as a guest agent what its name, system and address are
+ * (unless the command line says noagent), and switches itself off at the power button. What it says on the serial line
+ * is what the tests look for.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -139,6 +140,72 @@ static int count_disks(void) {
     return n;
 }
 
+/* ---- the few words of a guest agent (the QEMU guest agent's protocol) ---- */
+
+static int open_agent(void) {
+    for (int port = 0; port < 8; port++) {
+        char path[64], name[64] = "";
+        snprintf(path, sizeof(path), "/sys/class/virtio-ports/vport%dp1/name", port);
+        int f = open(path, O_RDONLY);
+        ssize_t n = f >= 0 ? read(f, name, sizeof(name) - 1) : 0;
+        if (f >= 0)
+            close(f);
+        snprintf(path, sizeof(path), "/dev/vport%dp1", port);
+        if (n > 0 && strncmp(name, "org.qemu.guest_agent.0", 22) == 0)
+            return open(path, O_RDWR | O_NONBLOCK);
+    }
+    return -1;
+}
+
+static void answer(int agent, const char *line, const char *address) {
+    char text[512], mac[32] = "00:00:00:00:00:00";
+    const char *id = strstr(line, "\"id\"");
+    int f = open("/sys/class/net/eth0/address", O_RDONLY);
+    if (f >= 0) {
+        ssize_t n = read(f, mac, 17);
+        mac[n > 0 ? n : 0] = '\0';
+        close(f);
+    }
+    if (id && strstr(line, "guest-sync"))
+        snprintf(text, sizeof(text), "%s{\"return\": %llu}\n", strstr(line, "delimited") ? "\xff" : "",
+                 strtoull(id + strcspn(id, "0123456789"), NULL, 10));
+    else if (strstr(line, "guest-get-osinfo"))
+        snprintf(text, sizeof(text),
+                 "{\"return\": {\"id\": \"tiny\", \"name\": \"Tiny guest\", \"pretty-name\": "
+                 "\"Tiny guest 1.2\", \"version-id\": \"1.2\", \"kernel-release\": \"6.1\"}}\n");
+    else if (strstr(line, "guest-get-host-name"))
+        snprintf(text, sizeof(text), "{\"return\": {\"host-name\": \"tiny\"}}\n");
+    else if (strstr(line, "guest-network-get-interfaces"))
+        snprintf(text, sizeof(text),
+                 "{\"return\": [{\"name\": \"eth0\", \"hardware-address\": \"%s\", \"ip-addresses\": "
+                 "[{\"ip-address-type\": \"ipv4\", \"ip-address\": \"%s\", \"prefix\": 24}]}]}\n",
+                 mac, address);
+    else
+        snprintf(text, sizeof(text),
+                 "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"not in this guest\"}}\n");
+    if (write(agent, text, strlen(text)) < 0)
+        printf("guest: agent: %s\n", strerror(errno));
+}
+
+/* Whole lines are answered; what is left over waits. */
+static void serve_agent(int agent, const char *address) {
+    static char in[4096];
+    static size_t size;
+    ssize_t n = agent >= 0 ? read(agent, in + size, sizeof(in) - 1 - size) : 0;
+    if (n <= 0)
+        return;
+    size += (size_t)n;
+    in[size] = '\0';
+    for (char *end; (end = memchr(in, '\n', size));) {
+        *end = '\0';
+        answer(agent, in + strspn(in, "\xff"), address);
+        size -= (size_t)(end + 1 - in);
+        memmove(in, end + 1, size + 1);
+    }
+    if (size == sizeof(in) - 1)
+        size = 0;
+}
+
 int main(void) {
     static const char *const mounts[][3] = {
         {"proc", "/proc", "proc"}, {"sysfs", "/sys", "sysfs"}, {"dev", "/dev", "devtmpfs"}};
@@ -154,7 +221,7 @@ int main(void) {
     ssize_t n = fd >= 0 ? read(fd, command_line, sizeof(command_line) - 1) : 0;
     command_line[n > 0 ? n : 0] = '\0';
     load_modules();
-    char address[64], target[64];
+    char address[64] = "", target[64];
     struct sockaddr_in to;
     int udp = -1, disk = -1, second = -1, buttons[MAX_BUTTONS];
     if (option("ip", address, sizeof(address)))
@@ -170,6 +237,7 @@ int main(void) {
     }
     if (disk >= 0)
         second = open("/dev/vdb", O_RDWR | O_DIRECT | O_SYNC);
+    int agent = strstr(command_line, "noagent") ? -1 : open_agent();
     int n_buttons = open_buttons(buttons), wrong = 0, n_disks = -1;
     printf("guest: up, disk %s, buttons %d\n", disk >= 0 ? "yes" : "no", n_buttons);
     struct timespec next;
@@ -183,6 +251,7 @@ int main(void) {
             sendto(udp, text, (size_t)len, 0, (struct sockaddr *)&to, sizeof(to));
         if (beat % 10 == 0)
             printf("%s", text);
+        serve_agent(agent, address);
         int disks = count_disks();
         if (disks != n_disks)
             printf("guest: disks %d\n", n_disks = disks);
