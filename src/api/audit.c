@@ -25,8 +25,8 @@ static bool is_worth_a_line(const struct call_def *def) {
     case CALL_DESTROY_DEFAULT:
         return true;
     case CALL_CUSTOM:
-        if (def->class_id == CLASS_task) /* a reader may change its own tasks, too */
-            return !starts_with_get(def->name);
+        if (def->class_id == CLASS_task) /* a reader may change its own tasks, too; xe forgets each that has ended */
+            return !starts_with_get(def->name) && !str_eq(def->name, "task.destroy");
         return def->class_id == CLASS_session || (def->role > ROLE_READ_ONLY && !starts_with_get(def->name));
     default:
         return false;
