@@ -30,6 +30,8 @@ enum api_host_op {
     API_HOST_MANAGEMENT_RECONFIGURE, /* emergency, own host: "interface" */
     API_HOST_SET_HOSTNAME,           /* "hostname" */
     API_HOST_RENEW_CERTIFICATE,      /* a new one for the key it has */
+    API_HOST_INSTALL_CERTIFICATE,    /* "certificate", "key", "chain": shown to clients from now on */
+    API_HOST_RESET_CERTIFICATE,      /* the pool's is shown to clients again */
 };
 
 /* What one host is asked about itself. */
@@ -69,6 +71,8 @@ struct api_hooks {
     /* A dead host is to be removed: its rows, its certificate, its database server. */
     void (*pool_forget)(void *userdata, const struct uuid *host, api_op_done_fn *done, void *data);
     void (*pool_set_coordinator)(void *userdata, const struct uuid *host, api_op_done_fn *done, void *data);
+    /* Coordinator: a new certificate authority begins. */
+    void (*pool_rotate)(void *userdata, api_op_done_fn *done, void *data);
     /* On a member without coordinator: become it (address NULL), or look for it elsewhere. */
     void (*pool_emergency)(void *userdata, const char *address, api_op_done_fn *done, void *data);
     /* On a new coordinator: tell the reachable members where it is; the result is read from host_metrics.live later. */

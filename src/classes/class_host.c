@@ -164,12 +164,38 @@ void host_refresh_server_certificate(struct call *c) {
         class_host_op(c, API_HOST_RENEW_CERTIFICATE, &h->uuid, /* args= */ NULL);
 }
 
+void host_install_server_certificate(struct call *c) {
+    const struct row *h = live_host(c);
+    static const char *const names[] = {"certificate", "key", "chain"};
+    if (!h)
+        return;
+    struct value args = value_map();
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+        value_map_add(&args, names[i], value_string(call_arg_str(c, 1 + i)));
+    class_host_op(c, API_HOST_INSTALL_CERTIFICATE, &h->uuid, &args);
+    for (size_t i = 0; i < args.map.n; i++)
+        explicit_bzero(args.map.pairs[i].value.string, strlen(args.map.pairs[i].value.string));
+    value_done(&args);
+}
+
+void host_reset_server_certificate(struct call *c) {
+    const struct row *h = live_host(c);
+    if (h)
+        class_host_op(c, API_HOST_RESET_CERTIFICATE, &h->uuid, /* args= */ NULL);
+}
+
+void host_emergency_reset_server_certificate(struct call *c) {
+    class_host_op(c, API_HOST_RESET_CERTIFICATE, api_own_host(call_api(c)), /* args= */ NULL);
+}
+
 void host_get_server_certificate(struct call *c) {
     const struct row *h = call_arg_row(c, 0);
     char ref[REF_TEXT_SIZE];
     if (!h)
         return;
-    if (*row_str(h, FIELD_host_certificate))
+    if (*row_str(h, FIELD_host_shown_certificate))
+        call_return_str(c, row_str(h, FIELD_host_shown_certificate));
+    else if (*row_str(h, FIELD_host_certificate))
         call_return_str(c, row_str(h, FIELD_host_certificate));
     else
         call_fail_code(c, ERR_HOST_OFFLINE, ref_text(&h->uuid, ref), NULL);

@@ -127,6 +127,14 @@ static void emergency(struct call *c, const char *address) {
         api_fail_unavailable(c, call_def(c)->name);
 }
 
+void pool_rotate_secret(struct call *c) {
+    const struct api_hooks *h = api_hooks(call_api(c));
+    if (h->pool_rotate)
+        h->pool_rotate(h->userdata, class_op_done, call_keep(c));
+    else
+        api_fail_unavailable(c, call_def(c)->name);
+}
+
 void pool_emergency_transition_to_master(struct call *c) {
     emergency(c, NULL);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands about hosts. */
+#include <string.h>
+
+#include "base/fs.h"
 #include "cli/commands.h"
 #include "cli/request.h"
 #include "cli/select.h"
@@ -194,6 +197,54 @@ static bool host_certificate(struct xe *x, struct error **errp) {
     return request_print_text(&r, "host.get_server_certificate");
 }
 
+/* A PEM file; what is larger is no certificate. */
+static bool add_file(struct request *r, struct xe *x, const char *key, bool is_optional) {
+    const char *path = args_get(&x->args, key);
+    _cleanup_buf_ struct buf text = BUF_INIT;
+    if (!path && is_optional) {
+        request_add(r, value_string(""));
+        return true;
+    }
+    if (!path) {
+        request_add_text(r, key, NULL); /* says that it is missing */
+        return false;
+    }
+    int n = fs_read(path, 64 * 1024, &text);
+    if (n < 0) {
+        error_errno(r->errp, n, "reading '%s'", path);
+        return false;
+    }
+    request_add(r, value_string(buf_str(&text)));
+    explicit_bzero(text.data, text.size);
+    return true;
+}
+
+static bool host_install_certificate(struct xe *x, struct error **errp) {
+    static const char *const files[] = {"certificate", "private-key", "certificate-chain"};
+    _cleanup_value_ struct value hosts = {.type = VALUE_VOID};
+    struct request r = request_new(x, errp);
+    bool ok = true;
+    for (unsigned i = 0; ok && i < ARRAY_SIZE(files); i++)
+        ok = add_file(&r, x, files[i], i == 2);
+    ok = ok && request_is_good(&r) && select_hosts(x, "certificate,private-key,certificate-chain", &hosts, errp) &&
+         select_call(x, &hosts, "host.install_server_certificate", r.params, r.n, errp);
+    for (unsigned i = 0; i < r.n; i++) {
+        if (r.params[i].type == VALUE_STRING)
+            explicit_bzero(r.params[i].string, strlen(r.params[i].string));
+        value_done(&r.params[i]);
+    }
+    return ok;
+}
+
+static bool host_reset_certificate(struct xe *x, struct error **errp) {
+    return on_hosts(x, "host.reset_server_certificate", errp);
+}
+
+static bool host_emergency_reset_certificate(struct xe *x, struct error **errp) {
+    struct request r = request_new(x, errp);
+    return request_call_void(&r, "host.emergency_reset_server_certificate");
+}
+
 static bool host_set_hostname(struct xe *x, struct error **errp) {
     struct request r = request_new(x, errp);
     request_add_object(&r, CLASS_host, "host-uuid");
@@ -215,6 +266,8 @@ static const struct command list[] = {
     {"host-disable", "", "auto-enable," HOST_SELECTORS, "place no more VMs on it", host_disable, COMMAND_SELECTS_HOSTS},
     {"host-emergency-management-reconfigure", "interface", "",
      "on a host without a coordinator: choose the management bridge", host_emergency_management, COMMAND_HOST_ONLY},
+    {"host-emergency-reset-server-certificate", "", "", "on any host: show clients the pool's certificate again",
+     host_emergency_reset_certificate, COMMAND_HOST_ONLY},
     {"host-enable", "", HOST_SELECTORS, "place VMs on it again", host_enable, COMMAND_SELECTS_HOSTS},
     {"host-evacuate", "", "network-uuid,batch-size," HOST_SELECTORS, "move all VMs off it", host_evacuate,
      COMMAND_SELECTS_HOSTS},
@@ -238,7 +291,11 @@ static const struct command list[] = {
      COMMAND_SELECTS_HOSTS},
     {"host-refresh-server-certificate", "", HOST_SELECTORS, "give it a new certificate", host_refresh_certificate,
      COMMAND_SELECTS_HOSTS},
+    {"host-reset-server-certificate", "", HOST_SELECTORS, "show clients the pool's certificate again",
+     host_reset_certificate, COMMAND_SELECTS_HOSTS},
     {"host-restart-agent", "", HOST_SELECTORS, "restart its daemon", host_restart_agent, COMMAND_SELECTS_HOSTS},
+    {"host-server-certificate-install", "certificate,private-key", "certificate-chain," HOST_SELECTORS,
+     "show clients this certificate (PEM files), not the pool's", host_install_certificate, COMMAND_SELECTS_HOSTS},
     {"host-set-hostname-live", "host-uuid,host-name", "", "give its operating system a name", host_set_hostname, 0},
     {"host-shutdown", "", "force," HOST_SELECTORS, "power a disabled host off, unless the pool cannot spare it",
      host_shutdown, COMMAND_SELECTS_HOSTS},

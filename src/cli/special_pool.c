@@ -113,6 +113,11 @@ static bool pool_fingerprint(struct xe *x, struct error **errp) {
     return request_print_text(&r, "pool.get_fingerprint");
 }
 
+static bool pool_secret_rotate(struct xe *x, struct error **errp) {
+    struct request r = request_new(x, errp);
+    return request_call_void(&r, "pool.rotate_secret");
+}
+
 static const struct command list[] = {
     {"pool-designate-new-master", "host-uuid", "", "hand coordination to a host", pool_designate, 0},
     {"pool-eject", "host-uuid", "force", "take a host out of the pool; asks for a yes unless force", pool_eject, 0},
@@ -127,6 +132,8 @@ static const struct command list[] = {
     {"pool-management-reconfigure", "network-uuid", "", "move management of all hosts to a network", pool_management,
      COMMAND_CHANGES_NETWORKS},
     {"pool-recover-slaves", "", "", "tell members where the new coordinator is; prints their uuids", pool_recover, 0},
+    {"pool-secret-rotate", "", "", "begin a new certificate authority; what the old one signed is void afterwards",
+     pool_secret_rotate, 0},
     {"pool-sync-database", "", "", "wait until every host has the database as it is now", pool_sync, 0},
     {"pool-vlan-create", "pif-uuid,vlan,network-uuid", "", "a VLAN on every host; prints the uuids of its PIFs",
      pool_vlan_create, COMMAND_CHANGES_NETWORKS},

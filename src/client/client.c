@@ -109,7 +109,9 @@ static bool choose_judgement(struct client *c, struct http_target *t, struct err
 }
 
 static bool connect_there(struct client *c, struct error **errp) {
-    struct http_target t = {.timeout_ms = CALL_TIMEOUT_MS, .host = c->server, .port = c->config.port};
+    /* By what it shows within its pool it is known again, whatever certificate somebody installs for browsers. */
+    struct http_target t = {
+        .timeout_ms = CALL_TIMEOUT_MS, .host = c->server, .port = c->config.port, .wants_pool = !c->ca};
     if (!c->server)
         use_local_socket(c, &t);
     else if (!choose_judgement(c, &t, errp))

@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "daemon/alerts.h"
+#include "daemon/certificates.h"
 #include "daemon/faults.h"
 #include "daemon/network_calls.h"
 #include "daemon/options.h"
@@ -31,6 +32,7 @@ struct daemon {
     struct api *api;
     struct api_hooks hooks;
     struct alerts *alerts;
+    struct certificates *certificates;
     struct http_server *http;
     struct http_client *client;
     struct consoles *consoles;

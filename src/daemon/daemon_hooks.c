@@ -122,6 +122,11 @@ static void hook_set_coordinator(void *userdata, const struct uuid *host, api_op
     pool_set_coordinator(d->pool, host, op_end, op_new(d, done, data));
 }
 
+static void hook_rotate(void *userdata, api_op_done_fn *done, void *data) {
+    struct daemon *d = userdata;
+    pool_rotate_authority(d->pool, op_end, op_new(d, done, data));
+}
+
 static void hook_emergency_op(void *userdata, const char *address, api_op_done_fn *done, void *data) {
     struct daemon *d = userdata;
     pool_emergency(d->pool, address, op_end, op_new(d, done, data));
@@ -191,7 +196,9 @@ static const char *const op_names[] = {[API_HOST_REBOOT] = "reboot",
                                        [API_HOST_SCAN_NICS] = "scan-nics",
                                        [API_HOST_MANAGEMENT_RECONFIGURE] = "management-reconfigure",
                                        [API_HOST_SET_HOSTNAME] = "set-hostname",
-                                       [API_HOST_RENEW_CERTIFICATE] = "renew-certificate"};
+                                       [API_HOST_RENEW_CERTIFICATE] = "renew-certificate",
+                                       [API_HOST_INSTALL_CERTIFICATE] = "install-certificate",
+                                       [API_HOST_RESET_CERTIFICATE] = "reset-certificate"};
 
 static void on_op(const struct value *result, const struct error *error, void *userdata) {
     op_end(error, userdata);
@@ -230,6 +237,18 @@ static void restart_later(void *userdata) {
 
 static void scan_nics(struct daemon *d, struct pool_reply *reply);
 
+static void serve_certificate(struct daemon *d, const struct value *args, struct pool_reply *reply) {
+    struct error *e = NULL;
+    bool ok = args ? certificates_install(d->certificates, str_or_empty(value_map_str(args, "certificate")),
+                                          str_or_empty(value_map_str(args, "key")),
+                                          str_or_empty(value_map_str(args, "chain")), &e)
+                   : certificates_reset(d->certificates, &e);
+    if (ok)
+        pool_reply_return(reply, value_bool(true));
+    else
+        pool_reply_fail(reply, e);
+}
+
 static void serve_host_op(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
     struct daemon *d = userdata;
     const char *op = value_map_str(args, "op");
@@ -247,6 +266,10 @@ static void serve_host_op(const struct uuid *from, const struct value *args, str
     }
     if (op && str_eq(op, "renew-certificate")) {
         pool_renew_certificate(d->pool, on_power, reply);
+        return;
+    }
+    if (op && (str_eq(op, "reset-certificate") || (str_eq(op, "install-certificate") && op_args))) {
+        serve_certificate(d, str_eq(op, "install-certificate") ? op_args : NULL, reply);
         return;
     }
     if (op && str_eq(op, "scan-nics")) {
@@ -386,6 +409,7 @@ static void hook_forward(void *userdata, const char *request, size_t size, uint6
     struct http_target target = {.host = pool_coordinator_address(d->pool),
                                  .port = d->options.https_port,
                                  .verify = TLS_VERIFY_CA,
+                                 .wants_pool = true,
                                  .ca_path = ca,
                                  .cert_path = cert,
                                  .key_path = key,
@@ -467,6 +491,7 @@ void daemon_hooks_init(struct daemon *d) {
                                   .pool_forget = hook_forget,
                                   .pool_set_coordinator = hook_set_coordinator,
                                   .pool_emergency = hook_emergency_op,
+                                  .pool_rotate = hook_rotate,
                                   .host_op = hook_host_op,
                                   .host_query = hook_query,
                                   .host_ask = hook_network_ask,

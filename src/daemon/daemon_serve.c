@@ -33,9 +33,15 @@ bool daemon_serve_https(struct daemon *d, struct error **errp) {
     _cleanup_free_ char *chain = strf("%s/pki/chain.pem", d->options.state_dir),
                         *key = strf("%s/pki/host.key", d->options.state_dir),
                         *ca = strf("%s/pki/ca.pem", d->options.state_dir);
+    _cleanup_free_ char *shown = strf("%s/pki/shown.pem", d->options.state_dir);
+    certificates_look(d->certificates);
     if (d->https)
         return tls_context_reload(d->https, errp);
-    struct tls_config config = {.role = TLS_SERVER, .cert_path = chain, .key_path = key, .ca_path = ca};
+    struct tls_config config = {
+        .role = TLS_SERVER, .cert_path = chain, .key_path = key, .ca_path = ca, .shown_path = shown};
     d->https = tls_context_new(&config, errp);
+    if (d->https && *tls_context_shown_trouble(d->https))
+        log_err("the certificate that was installed cannot be shown to clients (%s); they are shown the pool's",
+                tls_context_shown_trouble(d->https));
     return d->https && http_server_listen(d->http, "::", d->options.https_port, 0, d->https, errp);
 }

@@ -37,6 +37,24 @@ static bool is_coordinator(void *userdata) {
     return pool_is_coordinator(d->pool);
 }
 
+static bool is_ready(void *userdata) {
+    struct daemon *d = userdata;
+    return states_is_ready(pool_state(d->pool));
+}
+
+/* What clients are shown is another file now: served, or refused with why not. */
+static bool reload_shown(void *userdata, struct error **errp) {
+    struct daemon *d = userdata;
+    if (!d->https)
+        return true; /* read when HTTPS is served */
+    if (!tls_context_reload(d->https, errp))
+        return false;
+    if (!*tls_context_shown_trouble(d->https))
+        return true;
+    error_internal(errp, "%s", tls_context_shown_trouble(d->https));
+    return false;
+}
+
 static void on_certificates(void *userdata) {
     struct daemon *d = userdata;
     _cleanup_error_ struct error *e = NULL;
@@ -160,6 +178,16 @@ static bool make_parts(struct daemon *d, struct error **errp) {
     net_change_watch(d->api);
     vm_ops_watch(d->api);
     d->alerts = alerts_new(d->loop, d->db, d->api, is_coordinator, d);
+    struct certificates_config certificates = {.loop = d->loop,
+                                               .db = d->db,
+                                               .api = d->api,
+                                               .self = d->self,
+                                               .state_dir = d->options.state_dir,
+                                               .is_coordinator = is_coordinator,
+                                               .is_ready = is_ready,
+                                               .reload = reload_shown,
+                                               .userdata = d};
+    d->certificates = certificates_new(&certificates);
     if (!daemon_serve_local(d, errp))
         return false;
     d->consoles = consoles_new(d);
@@ -175,6 +203,7 @@ static void free_parts(struct daemon *d) {
     db_watch_free(d->own_watch);
     db_sync_stop(d->db); /* whoever waits for a write is told now, while all parts are there */
     alerts_free(d->alerts);
+    certificates_free(d->certificates);
     http_server_free(d->http);
     http_client_free(d->client);
     vm_agent_free(d->vms);

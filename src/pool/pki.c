@@ -396,6 +396,18 @@ bool pki_certificate_info(const char *pem, struct pki_info *ret, struct error **
     return true;
 }
 
+bool pki_certificate_sha1(const char *pem, char ret[static 41]) {
+    _cleanup_x509_ X509 *x = strlen(pem) <= PKI_MAX_PEM ? x509_read(pem) : NULL;
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    ret[0] = 0;
+    if (x && X509_digest(x, EVP_sha1(), digest, &size))
+        for (unsigned i = 0; i < size && i < 20; i++)
+            snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+    ERR_clear_error();
+    return ret[0] != 0;
+}
+
 bool pki_certificate_check(const char *certificate, const char *authorities, const char *key_path,
                            struct error **errp) {
     _cleanup_x509_ X509 *x = x509_read(certificate);

@@ -65,6 +65,8 @@ struct pki_info {
 };
 /* Reads the first certificate of a PEM text. */
 bool pki_certificate_info(const char *pem, struct pki_info *ret, struct error **errp) _warn_unused_;
+bool pki_certificate_sha1(const char *pem,
+                          char ret[static 41]); /* fingerprint as older clients know it; "" on failure */
 /* True when `certificate` was signed by an authority in `authorities` (PEM bundle) and belongs to the key at key_path
  * (NULL: not asked). Times are not looked at. */
 bool pki_certificate_check(const char *certificate, const char *authorities, const char *key_path,

@@ -80,6 +80,8 @@ void pool_admit(struct pool *p, const struct value *request, pool_admitted_fn *d
 /* Coordinator: removes a host; `forget`: without telling it (it is dead). */
 void pool_remove_host(struct pool *p, const struct uuid *host, bool forget, pool_done_fn *done, void *userdata);
 void pool_set_coordinator(struct pool *p, const struct uuid *host, pool_done_fn *done, void *userdata);
+/* Coordinator: begins a new certificate authority; done when it has begun, the hosts follow by themselves. */
+void pool_rotate_authority(struct pool *p, pool_done_fn *done, void *userdata);
 /* Member without coordinator: become it (address NULL), or look for it at an address. */
 void pool_emergency(struct pool *p, const char *address, pool_done_fn *done, void *userdata);
 /* This host goes down on purpose: goodbye, and out of the database cluster when another can carry it. Ends within 8 s.

@@ -194,6 +194,7 @@ void pool_join_other(struct pool *p, const struct pool_join_request *r, pool_don
     j->target = (struct http_target){.host = j->address,
                                      .verify = blind ? TLS_VERIFY_NONE : TLS_VERIFY_PIN_AUTHORITY,
                                      .pin = blind ? NULL : j->fingerprint,
+                                     .wants_pool = true,
                                      .timeout_ms = CALL_TIMEOUT_MS};
     if (blind)
         log_warn("joining the pool at %s without checking its fingerprint, as this host's pool permits it", r->address);

@@ -376,6 +376,9 @@ void rows_eject(struct db *d, struct db_txn *t, const struct uuid *host) {
     for (const struct row *p = db_first(d, CLASS_PBD); p; p = db_next(d, p))
         if (uuid_eq(row_ref(p, FIELD_PBD_host), host))
             db_txn_delete(t, CLASS_PBD, &p->uuid);
+    for (const struct row *r = db_first(d, CLASS_Certificate); r; r = db_next(d, r))
+        if (uuid_eq(row_ref(r, FIELD_Certificate_host), host))
+            db_txn_delete(t, CLASS_Certificate, &r->uuid);
     const struct row *h = db_get(d, CLASS_host, host);
     const struct row *control_domain = h ? db_follow(d, h, FIELD_host_control_domain) : NULL;
     if (control_domain)

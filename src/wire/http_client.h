@@ -22,6 +22,7 @@ struct http_target {        /* whom to talk to, and how; texts are borrowed unti
     enum tls_verify verify; /* TLS_VERIFY_CA is the zero value */
     const char *ca_path;    /* NULL: the system's */
     const char *pin;        /* for TLS_VERIFY_PIN */
+    bool wants_pool;        /* asks for the pool's own certificate (TLS_POOL_NAME), whatever the host shows to others */
     const char *cert_path;  /* own certificate, optional */
     const char *key_path;
     unsigned timeout_ms;         /* over all; 0: 30 s */

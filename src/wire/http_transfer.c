@@ -33,6 +33,10 @@ static int on_verify(X509_STORE_CTX *store, void *arg) {
         tls_key_fingerprint_x509(leaf, t->response.peer_key_fingerprint);
     int ok;
     if (t->verify == TLS_VERIFY_CA) {
+        /* Asked for under another name than it has: libcurl would look for that one. */
+        X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);
+        if (t->wants_pool && X509_VERIFY_PARAM_set1_ip_asc(param, t->peer_text) != 1)
+            (void)!X509_VERIFY_PARAM_set1_host(param, t->peer_text, 0);
         ok = X509_verify_cert(store);
     } else {
         ok = t->verify == TLS_VERIFY_NONE ||
@@ -63,6 +67,11 @@ static size_t on_body(char *data, size_t one, size_t size, void *userdata) {
     return size;
 }
 
+/* An address with a zone stays as it is: libcurl connects to no such thing under another name. */
+static bool asks_by_name(const struct http_target *target) {
+    return target->wants_pool && !target->unix_path && !target->is_plain && !strchr(str_or_empty(target->host), '%');
+}
+
 static char *target_url(const struct http_target *target, const char *path, struct error **errp) {
     if (path[0] != '/') {
         error_internal(errp, "'%s' is no path", path);
@@ -78,6 +87,8 @@ static char *target_url(const struct http_target *target, const char *path, stru
     }
     unsigned port = target->port ? target->port : target->is_plain ? 80 : 443;
     const char *scheme = target->is_plain ? "http" : "https";
+    if (asks_by_name(target))
+        return strf("https://%s:%u%s", TLS_POOL_NAME, port, path);
     const char *zone = strchr(host, '%');
     if (!strchr(host, ':'))
         return strf("%s://%s:%u%s", scheme, host, port, path);
@@ -91,7 +102,14 @@ static void set_tls(struct transfer *t, const struct http_target *target) {
     bool by_authority = t->verify == TLS_VERIFY_CA;
     curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, by_authority ? 1L : 0L);
-    curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, by_authority ? 2L : 0L);
+    curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, by_authority && !t->wants_pool ? 2L : 0L);
+    if (t->wants_pool) {
+        bool is_v6 = strchr(target->host, ':');
+        _cleanup_free_ char *there =
+            strf("::%s%s%s:%u", is_v6 ? "[" : "", target->host, is_v6 ? "]" : "", target->port ? target->port : 443);
+        t->connect_to = curl_slist_append(NULL, there);
+        curl_easy_setopt(e, CURLOPT_CONNECT_TO, t->connect_to);
+    }
     if (by_authority && target->ca_path) {
         curl_easy_setopt(e, CURLOPT_CAINFO, target->ca_path);
         curl_easy_setopt(e, CURLOPT_CAPATH, NULL); /* else the system's authorities would do as well */
@@ -128,6 +146,7 @@ bool transfer_init(struct transfer *t, CURL *easy, const struct http_target *tar
     t->verify = target->verify;
     t->max_response = target->max_response ? target->max_response : DEFAULT_MAX_RESPONSE;
     t->peer_text = target->unix_path ? xstrdup(target->unix_path) : xstrdup(str_or_empty(target->host));
+    t->wants_pool = asks_by_name(target);
     bool is_tls = !target->unix_path && !target->is_plain;
     if (is_tls && (t->verify == TLS_VERIFY_PIN || t->verify == TLS_VERIFY_PIN_AUTHORITY) &&
         !tls_fingerprint_parse(str_or_empty(target->pin), t->pin)) {
@@ -194,6 +213,7 @@ void http_response_done(struct http_response *r) {
 
 void transfer_done(struct transfer *t) {
     curl_slist_free_all(t->headers);
+    curl_slist_free_all(t->connect_to);
     free(t->peer_text);
     http_response_done(&t->response);
     *t = (struct transfer){0};

@@ -9,7 +9,8 @@
 
 struct transfer {
     CURL *easy;
-    struct curl_slist *headers;
+    struct curl_slist *headers, *connect_to;
+    bool wants_pool;
     char problem[CURL_ERROR_SIZE];
     char *peer_text; /* "host:port" or the path, for errors */
     size_t max_response;

@@ -25,10 +25,11 @@ struct tls_context {
     unsigned n_refs;
     enum tls_role role;
     enum tls_verify verify;
-    char *cert_path, *key_path, *ca_path;
+    char *cert_path, *key_path, *ca_path, *shown_path;
     char pin[TLS_FINGERPRINT_SIZE];
-    SSL_CTX *ssl;
-    struct file_stamp stamps[3]; /* certificate, key, authorities as they were last read */
+    SSL_CTX *ssl;                /* what a connection begins with */
+    char *shown_trouble;         /* NULL: none */
+    struct file_stamp stamps[4]; /* certificate, key, authorities, the shown one as they were last read */
 };
 
 static bool context_is_server(enum tls_role role) {
@@ -137,15 +138,15 @@ static int on_verify(X509_STORE_CTX *store, void *arg) {
     return ok > 0 || lenient;
 }
 
-static bool load_identity(const struct tls_context *t, SSL_CTX *ssl, struct error **errp) {
-    if (!t->cert_path)
+static bool load_identity(const char *cert_path, const char *key_path, SSL_CTX *ssl, struct error **errp) {
+    if (!cert_path)
         return true;
-    if (SSL_CTX_use_certificate_chain_file(ssl, t->cert_path) != 1)
-        return fail_ssl(errp, "certificate", t->cert_path);
-    if (SSL_CTX_use_PrivateKey_file(ssl, t->key_path, SSL_FILETYPE_PEM) != 1)
-        return fail_ssl(errp, "key", t->key_path);
+    if (SSL_CTX_use_certificate_chain_file(ssl, cert_path) != 1)
+        return fail_ssl(errp, "certificate", cert_path);
+    if (SSL_CTX_use_PrivateKey_file(ssl, key_path, SSL_FILETYPE_PEM) != 1)
+        return fail_ssl(errp, "key", key_path);
     if (SSL_CTX_check_private_key(ssl) != 1)
-        return fail_ssl(errp, "key does not belong to the certificate", t->key_path);
+        return fail_ssl(errp, "key does not belong to the certificate", key_path);
     return true;
 }
 
@@ -161,7 +162,7 @@ static bool load_authorities(const struct tls_context *t, SSL_CTX *ssl, struct e
     return true;
 }
 
-static SSL_CTX *build(struct tls_context *t, struct error **errp) {
+static SSL_CTX *build_with(struct tls_context *t, const char *cert_path, const char *key_path, struct error **errp) {
     bool is_server = context_is_server(t->role);
     SSL_CTX *ssl = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
     if (!ssl)
@@ -190,11 +191,53 @@ static SSL_CTX *build(struct tls_context *t, struct error **errp) {
     SSL_CTX_set_verify(ssl, verify, /* callback= */ NULL);
     SSL_CTX_set_cert_verify_callback(ssl, on_verify, t);
     ERR_clear_error();
-    if (!load_identity(t, ssl, errp) || !load_authorities(t, ssl, errp)) {
+    if (!load_identity(cert_path, key_path, ssl, errp) || !load_authorities(t, ssl, errp)) {
         SSL_CTX_free(ssl);
         return NULL;
     }
     return ssl;
+}
+
+/* The client has said whom it wants to talk to. The pool's own context hangs at the one that is shown to others. */
+static int on_server_name(SSL *ssl, int *alert, void *arg) {
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    if (name && str_eq(name, TLS_POOL_NAME))
+        SSL_set_SSL_CTX(ssl, arg);
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static void free_pools(void *parent, void *ssl, CRYPTO_EX_DATA *data, int index, long arg, void *ptr) {
+    SSL_CTX_free(ssl);
+}
+
+/* A context that shows another certificate, and `pools` to who asks for it. Takes `pools`; NULL leaves it. */
+static SSL_CTX *build_shown(struct tls_context *t, SSL_CTX *pools, struct error **errp) {
+    static int index = -1; /* loop thread only */
+    if (index < 0)
+        index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_pools);
+    SSL_CTX *ssl = build_with(t, t->shown_path, t->shown_path, errp);
+    if (!ssl)
+        return NULL;
+    SSL_CTX_set_ex_data(ssl, index, pools);
+    SSL_CTX_set_tlsext_servername_callback(ssl, on_server_name);
+    SSL_CTX_set_tlsext_servername_arg(ssl, pools);
+    return ssl;
+}
+
+static SSL_CTX *build(struct tls_context *t, struct error **errp) {
+    free(TAKE(t->shown_trouble));
+    SSL_CTX *ssl = build_with(t, t->cert_path, t->key_path, errp);
+    if (!ssl || !t->shown_path || !fs_exists(t->shown_path))
+        return ssl;
+    _cleanup_error_ struct error *e = NULL;
+    SSL_CTX *shown = build_shown(t, ssl, &e);
+    if (!shown)
+        t->shown_trouble = xstrdup(error_text(e));
+    return shown ? shown : ssl;
+}
+
+const char *tls_context_shown_trouble(const struct tls_context *t) {
+    return str_or_empty(t->shown_trouble);
 }
 
 static void take_stamp(const char *path, struct file_stamp *ret) {
@@ -204,10 +247,11 @@ static void take_stamp(const char *path, struct file_stamp *ret) {
         *ret = (struct file_stamp){.inode = st.st_ino, .size = st.st_size, .mtime = st.st_mtim};
 }
 
-static void take_stamps(const struct tls_context *t, struct file_stamp stamps[static 3]) {
+static void take_stamps(const struct tls_context *t, struct file_stamp stamps[static 4]) {
     take_stamp(t->cert_path, &stamps[0]);
     take_stamp(t->key_path, &stamps[1]);
     take_stamp(t->ca_path, &stamps[2]);
+    take_stamp(t->shown_path, &stamps[3]);
 }
 
 struct tls_context *tls_context_new(const struct tls_config *config, struct error **errp) {
@@ -225,6 +269,7 @@ struct tls_context *tls_context_new(const struct tls_config *config, struct erro
     t->cert_path = config->cert_path ? xstrdup(config->cert_path) : NULL;
     t->key_path = config->key_path ? xstrdup(config->key_path) : NULL;
     t->ca_path = config->ca_path ? xstrdup(config->ca_path) : NULL;
+    t->shown_path = config->shown_path ? xstrdup(config->shown_path) : NULL;
     if (t->role == TLS_CLIENT && t->verify == TLS_VERIFY_PIN &&
         !tls_fingerprint_parse(str_or_empty(config->pin), t->pin)) {
         error_internal(errp, "TLS: '%s' is no SHA-256 fingerprint", str_or_empty(config->pin));
@@ -251,11 +296,13 @@ void tls_context_unref(struct tls_context *t) {
     free(t->cert_path);
     free(t->key_path);
     free(t->ca_path);
+    free(t->shown_path);
+    free(t->shown_trouble);
     free(t);
 }
 
 bool tls_context_reload(struct tls_context *t, struct error **errp) {
-    struct file_stamp stamps[3];
+    struct file_stamp stamps[4];
     take_stamps(t, stamps); /* before reading: a change in between is then seen the next time */
     SSL_CTX *ssl = build(t, errp);
     if (!ssl)
@@ -267,7 +314,7 @@ bool tls_context_reload(struct tls_context *t, struct error **errp) {
 }
 
 bool tls_context_reload_if_changed(struct tls_context *t, struct error **errp) {
-    struct file_stamp stamps[3];
+    struct file_stamp stamps[4];
     take_stamps(t, stamps);
     bool changed = false;
     for (size_t i = 0; i < ARRAY_SIZE(stamps); i++)

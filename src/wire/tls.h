@@ -17,6 +17,9 @@ typedef struct x509_st X509;
 
 #define TLS_FINGERPRINT_SIZE 65 /* with the NUL */
 
+/* The name that a client asks for (SNI) when it wants the pool's own certificate, whatever is shown to others. */
+#define TLS_POOL_NAME "pool.muster.internal"
+
 enum tls_role {
     TLS_SERVER,        /* the API: a client certificate is asked for when ca_path is set, judged, never required */
     TLS_MUTUAL_SERVER, /* the pool channel: the peer must show a certificate that ca_path vouches for; no session
@@ -38,6 +41,12 @@ struct tls_config { /* all texts are copied */
     const char *cert_path; /* PEM chain; mandatory but for TLS_CLIENT */
     const char *key_path;  /* PEM */
     const char *ca_path;   /* PEM bundle of authorities, may be NULL for TLS_SERVER and TLS_CLIENT */
+    /*
+     * TLS_SERVER: PEM chain and key in one file, which those are shown who do not ask for TLS_POOL_NAME. NULL, or while
+     * there is no such file: everybody is shown the one above. One that cannot be used is like none; see
+     * tls_context_shown_trouble.
+     */
+    const char *shown_path;
     enum tls_verify verify;
     const char *pin; /* fingerprint in hex, any case, colons allowed */
 };
@@ -53,6 +62,9 @@ void tls_context_unref(struct tls_context *t); /* accepts NULL */
 bool tls_context_reload(struct tls_context *t, struct error **errp) _warn_unused_;
 /* The same, only when a file's inode, size or mtime has changed since. True when nothing was to do, too. */
 bool tls_context_reload_if_changed(struct tls_context *t, struct error **errp) _warn_unused_;
+
+/* Why the certificate of shown_path is not shown; "" when it is, or when there is none. */
+const char *tls_context_shown_trouble(const struct tls_context *t);
 
 /* What is known of the other end after the handshake. */
 struct tls_peer {
