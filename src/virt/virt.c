@@ -6,9 +6,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/fs.h"
 #include "base/str.h"
 #include "loop/child.h"
 #include "loop/worker.h"
+#include "virt/virt_listen.h"
 #include "virt/virt_private.h"
 
 #define LOG_MODULE "virt"
@@ -26,7 +28,7 @@
 struct virt {
     atomic_int refs;
     struct virt_config config;
-    char *uri, *state_dir, *run_dir, *virtd_path;
+    char *uri, *state_dir, *run_dir, *virtd_path, *pki_dir, *listen;
     bool is_own_daemon;
     pthread_mutex_t lock; /* of is_dead: the loop ends soon after it is set */
     bool is_dead;         /* freed: what still arrives is dropped */
@@ -48,6 +50,8 @@ static void unref(struct virt *v) {
     free(v->state_dir);
     free(v->run_dir);
     free(v->virtd_path);
+    free(v->pki_dir);
+    free(v->listen);
     free(v->trouble);
     free(v->said);
     (void)pthread_mutex_destroy(&v->lock);
@@ -186,6 +190,8 @@ static void start_connecting(struct virt *v);
 static void on_daemon_started(const struct child_result *r, void *userdata) {
     struct virt *v = userdata;
     v->starting = NULL;
+    if (r->exit_code == 0 && v->conn)
+        return; /* started again, and the old connection has not broken yet */
     if (r->exit_code == 0) {
         start_connecting(v);
         return;
@@ -204,8 +210,14 @@ static void on_daemon_started(const struct child_result *r, void *userdata) {
     retry(v);
 }
 
-static void start_daemon(struct virt *v) {
-    const char *const argv[] = {v->virtd_path, "--state-dir", v->state_dir, "--run-dir", v->run_dir, NULL};
+static void start_daemon(struct virt *v, bool again) {
+    const char *argv[16] = {v->virtd_path, "--state-dir", v->state_dir, "--run-dir", v->run_dir};
+    const char *const listen[] = {"--listen", v->listen, "--pki", v->pki_dir};
+    size_t n = 5;
+    for (size_t i = 0; i < ARRAY_SIZE(listen) && v->pki_dir && *v->listen; i++)
+        argv[n++] = listen[i];
+    if (again)
+        argv[n++] = "--again";
     v->starting =
         child_run(v->config.loop, argv, /* input= */ NULL, DAEMON_TIMEOUT_MS, DAEMON_OUTPUT_MAX, on_daemon_started, v);
 }
@@ -231,7 +243,7 @@ static void connect_done(void *data) {
         v->config.callbacks->up(v->config.userdata);
     } else if (v->is_own_daemon) {
         set_trouble(v, c->problem);
-        start_daemon(v);
+        start_daemon(v, /* again= */ false);
     } else {
         set_trouble(v, c->problem);
         retry(v);
@@ -268,9 +280,21 @@ static void lost(struct virt *v, const char *why) {
         return;
     worker_submit(v->worker, "connect", close_run, /* done= */ NULL, conn); /* may wait for the dead daemon */
     set_trouble(v, why);
-    log_warn("%s; VMs go on without it, and it is started again", why);
+    if (!v->starting) /* else it was us */
+        log_warn("%s; VMs go on without it, and it is started again", why);
     v->config.callbacks->down(why, v->config.userdata);
     retry(v);
+}
+
+/* Where the daemon listened last: known before the pool's rows are there, so that a boot starts it once. */
+static char *address_path(const char *state_dir) {
+    return strf("%s/libvirt/listen-address", str_or_empty(state_dir));
+}
+
+static char *remembered_address(const char *state_dir) {
+    _cleanup_free_ char *path = address_path(state_dir);
+    _cleanup_buf_ struct buf text = BUF_INIT;
+    return fs_read(path, 64, &text) == 0 ? xstrdup(buf_str(&text)) : xstrdup("");
 }
 
 struct virt *virt_new(const struct virt_config *config) {
@@ -279,6 +303,8 @@ struct virt *virt_new(const struct virt_config *config) {
                        .state_dir = xstrdup(str_or_empty(config->state_dir)),
                        .run_dir = xstrdup(str_or_empty(config->run_dir)),
                        .virtd_path = xstrdup(config->virtd_path ? config->virtd_path : "muster-virtd"),
+                       .pki_dir = config->pki_dir ? xstrdup(config->pki_dir) : NULL,
+                       .listen = remembered_address(config->state_dir),
                        .is_own_daemon = !config->uri,
                        .trouble = xstrdup("the hypervisor is being looked for"),
                        .retry_ms = RETRY_FIRST_MS};
@@ -308,6 +334,67 @@ void virt_free(struct virt *v) {
     if (v->conn)
         close_connection(TAKE(v->conn));
     unref(v);
+}
+
+/* What the daemon that runs was started with is what it should be; true also when it is none of ours. */
+static bool listens_as_wanted(struct virt *v) {
+    _cleanup_free_ char *mark = virt_listen_mark(v->pki_dir, v->listen), *path = virt_listen_path(v->run_dir);
+    _cleanup_buf_ struct buf noted = BUF_INIT;
+    if (!v->is_own_daemon || !v->pki_dir)
+        return true;
+    (void)!fs_read(path, 4096, &noted);
+    return str_eq(buf_str(&noted), mark ? mark : "");
+}
+
+void virt_listen(struct virt *v, const char *address, bool may_restart) {
+    if (!str_eq(address, v->listen)) {
+        _cleanup_free_ char *path = address_path(v->state_dir);
+        free(v->listen);
+        v->listen = xstrdup(address);
+        if (v->is_own_daemon)
+            (void)!fs_write_atomic(path, address, strlen(address), 0644);
+    }
+    if (!v->conn || v->starting || v->connecting || !may_restart || listens_as_wanted(v))
+        return;
+    log_info("the hypervisor's daemon is started again: it is to listen %s%s", *address ? "at " : "nowhere", address);
+    start_daemon(v, /* again= */ true); /* the connection breaks, and is made anew */
+}
+
+/* ---- for the other files ---- */
+
+virConnectPtr virt_connection(struct virt *v, struct error **errp) {
+    if (v->conn) {
+        (void)virConnectRef(v->conn);
+        return v->conn;
+    }
+    error_internal(errp, "the hypervisor of this host is not there: %s", virt_trouble(v));
+    return NULL;
+}
+
+struct worker *virt_worker(struct virt *v) {
+    return v->worker;
+}
+
+struct virt *virt_ref(struct virt *v) {
+    atomic_fetch_add(&v->refs, 1);
+    return v;
+}
+
+void virt_unref(struct virt *v) {
+    unref(v);
+}
+
+bool virt_post(struct virt *v, void (*fn)(void *data), void *data) {
+    (void)pthread_mutex_lock(&v->lock);
+    bool is_dead = v->is_dead;
+    if (!is_dead)
+        loop_post(v->config.loop, fn, data);
+    (void)pthread_mutex_unlock(&v->lock);
+    return !is_dead;
+}
+
+bool virt_is_gone(const struct virt *v) {
+    return v->is_dead;
 }
 
 bool virt_is_up(const struct virt *v) {

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/uuid.h"
 #include "loop/loop.h"
+#include "virt/virt_xml_swap_core.h"
 
 #define VIRT_DOMAINS_MAX 4096
 
@@ -20,7 +21,8 @@ enum virt_state { VIRT_RUNNING, VIRT_PAUSED };
 struct virt_domain {
     struct uuid uuid;
     enum virt_state state;
-    bool is_dying; /* its QEMU ends at this moment: soon it is not listed */
+    bool is_dying;    /* its QEMU ends at this moment: soon it is not listed */
+    bool is_arriving; /* it comes from another host and is not whole yet */
     int id;
     int64_t memory; /* bytes that it has now */
     unsigned n_vcpus;
@@ -38,6 +40,7 @@ struct virt_config { /* texts are copied */
     const char *uri; /* NULL: the host's own daemon, started when it is not there */
     const char *state_dir, *run_dir;
     const char *virtd_path; /* program muster-virtd; looked up in PATH when it has no slash */
+    const char *pki_dir;    /* the host's key and certificates, for a daemon that listens; NULL: it never does */
     const struct virt_callbacks *callbacks;
     void *userdata;
 };
@@ -47,6 +50,12 @@ struct virt *virt_new(const struct virt_config *config);
 /* Waits for the requests under way; their `done` is called. The daemon and the VMs stay. */
 void virt_free(struct virt *v);
 bool virt_is_up(const struct virt *v);
+/*
+ * Where the host's own daemon is to listen for those of other hosts ("": nowhere). Cheap; to be said again when the
+ * address or certificates may have changed. A daemon that listens otherwise is started again: not while `may_restart`
+ * is false.
+ */
+void virt_listen(struct virt *v, const char *address, bool may_restart);
 const char *virt_trouble(const struct virt *v); /* why it is not up; "" when it is */
 
 enum virt_op {
@@ -90,3 +99,42 @@ void virt_list(struct virt *v, virt_list_fn *done, void *userdata);
 struct value;
 typedef void virt_guest_fn(struct error *error, const struct value *facts, void *userdata);
 void virt_guest(struct virt *v, const struct uuid *vm, virt_guest_fn *done, void *userdata);
+
+/* ---- a VM moves to another host: its daemon speaks to the other's, this process only asks and watches ---- */
+
+#define VIRT_MOVE_DISKS_MAX 32
+
+struct virt_move {
+    struct uuid vm;
+    char *address;           /* of the other host's daemon (virt_listen) */
+    char *data_address;      /* of the other host, for memory and disks; may be in another network */
+    char *tls_name;          /* name in the certificate of its QEMU */
+    struct virt_swap *swaps; /* what is another thing there (virt_xml_swap_core.h); n_swaps */
+    size_t n_swaps;
+    char *disks[VIRT_MOVE_DISKS_MAX + 1]; /* names in the guest of those whose content goes along; NULL at the end */
+    unsigned mib_per_s;                   /* 0: as fast as it goes */
+    bool compress;
+    /*
+     * Its processors are emulated: then it stands still while its memory is copied (not while its disks are). QEMU 7.2
+     * loses writes of an emulated processor to pages that were sent already, and the guest's memory is torn afterwards.
+     */
+    bool is_emulated;
+};
+
+/*
+ * Returns at once; `done` once, when the domain is gone here and stands complete and PAUSED on the other host (error
+ * NULL), or when it did not come to that (what runs where is then to be read from the lists). It goes on in the daemons
+ * when this process ends: `done` is then never called.
+ */
+typedef void virt_move_done_fn(struct error *error /* borrowed */, bool was_aborted, void *userdata);
+void virt_move(struct virt *v, struct virt_move move /* its texts are taken */, virt_move_done_fn *done,
+               void *userdata);
+
+struct virt_job {
+    bool is_active;                /* a VM's memory or disks are on their way */
+    uint64_t processed, remaining; /* bytes; what changes meanwhile is done again */
+};
+typedef void virt_job_fn(struct error *error, const struct virt_job *job, void *userdata); /* borrowed; once */
+void virt_job(struct virt *v, const struct uuid *vm, virt_job_fn *done, void *userdata);
+/* Gives up a move; `done` of virt_move tells when that has come to pass. Without one under way nothing happens. */
+void virt_abort(struct virt *v, const struct uuid *vm);

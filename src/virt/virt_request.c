@@ -44,6 +44,10 @@ static bool describe(virDomainPtr d, struct virt_domain *ret) {
     ret->id = (int)virDomainGetID(d);
     ret->state = info.state == VIR_DOMAIN_PAUSED || info.state == VIR_DOMAIN_PMSUSPENDED ? VIRT_PAUSED : VIRT_RUNNING;
     ret->is_dying = info.state == VIR_DOMAIN_SHUTDOWN;
+    int state = 0, reason = 0;
+    if (ret->state == VIRT_PAUSED && virDomainGetState(d, &state, &reason, 0) == 0)
+        ret->is_arriving = state == VIR_DOMAIN_PAUSED &&
+                           (reason == VIR_DOMAIN_PAUSED_MIGRATION || reason == VIR_DOMAIN_PAUSED_STARTING_UP);
     ret->memory = (int64_t)info.memory * 1024;
     ret->n_vcpus = info.nrVirtCpu;
     return true;

@@ -6,7 +6,7 @@
 #define NFS "nfs://"
 
 /* Text of strangers into XML: what XML 1.0 cannot carry becomes a question mark. */
-static void add_text(struct buf *out, const char *s) {
+void virt_xml_add_text(struct buf *out, const char *s) {
     for (; *s; s++) {
         unsigned char c = (unsigned char)*s;
         switch (c) {
@@ -50,13 +50,13 @@ static void add_element(struct buf *out, const char *indent, const char *tag, co
     if (str_empty(text))
         return;
     buf_addf(out, "%s<%s>", indent, tag);
-    add_text(out, text);
+    virt_xml_add_text(out, text);
     buf_addf(out, "</%s>\n", tag);
 }
 
 static void add_attribute(struct buf *out, const char *name, const char *text) {
     buf_addf(out, " %s='", name);
-    add_text(out, text);
+    virt_xml_add_text(out, text);
     buf_add_char(out, '\'');
 }
 

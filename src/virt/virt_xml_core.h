@@ -17,6 +17,7 @@
  */
 #pragma once
 
+#include "base/buf.h"
 #include "base/value.h"
 
 /* What the host that runs it is like. */
@@ -47,3 +48,5 @@ char *virt_xml_link(const char *domain, const char *mac, bool up);
 /* One device, to plug it in or out. The caller frees. */
 char *virt_xml_disk(const struct value *disk);
 char *virt_xml_nic(const struct value *nic);
+/* Text of strangers as text of XML, in an element or an attribute. */
+void virt_xml_add_text(struct buf *out, const char *s);

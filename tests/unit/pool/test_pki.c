@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
-#include "pool/pki.h"
+#include "pool/pki_stream.h"
 
 static char folder[] = "/tmp/muster-pki-XXXXXX";
 
@@ -170,10 +170,40 @@ static void test_wrapped_for_one_host(void **state) {
     unlink(wrong);
 }
 
+/* Keys for QEMU: made once, named by the host, and trusted only by those who were told. */
+static void test_keys_for_streams(void **state) {
+    struct error *e = NULL;
+    struct uuid host = uuid_random(), peer = uuid_random();
+    _cleanup_free_ char *dir = path_of("stream"), *peer_dir = path_of("stream-peer");
+    int64_t now = (int64_t)time(NULL);
+    assert_true(pki_stream_ensure(dir, &host, getuid(), now, &e));
+    assert_true(pki_stream_ensure(peer_dir, &peer, getuid(), now, &e));
+    _cleanup_free_ char *first = pki_stream_authority(dir, &e), *theirs = pki_stream_authority(peer_dir, &e);
+    assert_true(pki_stream_ensure(dir, &host, getuid(), now, &e));
+    _cleanup_free_ char *again = pki_stream_authority(dir, &e), *path = strf("%s/server-cert.pem", dir),
+                        *trusted = strf("%s/ca-cert.pem", dir), *their_path = strf("%s/client-cert.pem", peer_dir);
+    assert_string_equal(first, again);
+    _cleanup_buf_ struct buf certificate = BUF_INIT, all = BUF_INIT, peers = BUF_INIT;
+    assert_int_equal(fs_read(path, PKI_MAX_PEM, &certificate), 0);
+    assert_int_equal(fs_read(their_path, PKI_MAX_PEM, &peers), 0);
+    assert_true(pki_certificate_check(buf_str(&certificate), first, NULL, &e));
+    const char *list[] = {theirs};
+    assert_true(pki_stream_trust(dir, list, 1, &e));
+    assert_int_equal(fs_read(trusted, PKI_MAX_PEM, &all), 0);
+    assert_true(pki_certificate_check(buf_str(&peers), buf_str(&all), NULL, &e));
+    assert_false(pki_certificate_check(buf_str(&peers), first, NULL, &e));
+    error_free(e);
+    e = NULL;
+    list[0] = "no certificate";
+    assert_false(pki_stream_trust(dir, list, 1, &e));
+    error_free(e);
+}
+
 int main(void) {
     if (!mkdtemp(folder))
         return 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_life_of_a_certificate), cmocka_unit_test(test_generations),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_keys_for_streams),
+                                       cmocka_unit_test(test_life_of_a_certificate), cmocka_unit_test(test_generations),
                                        cmocka_unit_test(test_wrapped_for_one_host)};
     int r = cmocka_run_group_tests(tests, NULL, NULL);
     rmdir(folder);

@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "base/str.h"
 #include "virt/virt_xml_core.h"
+#include "virt/virt_xml_swap_core.h"
 #include "wire/value_json.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -130,9 +131,25 @@ static void test_link(void **state) {
     assert_null(virt_xml_link(saved, "02:00:00:00:00:03", true));
 }
 
+static void test_swap(void **state) {
+    static const char xml[] = "<source file='/srv/a&amp;b/1.qcow2'/><mac address='m1'/><source bridge='xapi1'/>"
+                              "<mac address='m2'/><source bridge='xapi1'/>";
+    char path[] = "/srv/a&b/1.qcow2", there[] = "/mnt/2'.qcow2", mac[] = "m2", bridge[] = "xapi1", other[] = "xapi7";
+    const struct virt_swap swaps[] = {{NULL, path, there}, {mac, bridge, other}};
+    const char *missing = NULL;
+    _cleanup_free_ char *swapped = virt_xml_swap(xml, swaps, 2, &missing);
+    assert_string_equal(swapped, "<source file='/mnt/2&apos;.qcow2'/><mac address='m1'/><source bridge='xapi1'/>"
+                                 "<mac address='m2'/><source bridge='xapi7'/>");
+    /* A part of a value is none. */
+    const struct virt_swap part = {NULL, other, bridge};
+    assert_null(virt_xml_swap(xml, &part, 1, &missing));
+    assert_string_equal(missing, "xapi7");
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_goldens), cmocka_unit_test(test_evil_text_stays_text),
-                                       cmocka_unit_test(test_devices), cmocka_unit_test(test_snapshot),
-                                       cmocka_unit_test(test_refit),   cmocka_unit_test(test_link)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_swap),    cmocka_unit_test(test_goldens),  cmocka_unit_test(test_evil_text_stays_text),
+        cmocka_unit_test(test_devices), cmocka_unit_test(test_snapshot), cmocka_unit_test(test_refit),
+        cmocka_unit_test(test_link)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
