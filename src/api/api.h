@@ -44,7 +44,7 @@ bool api_host_is_live(struct api *a, const struct uuid *host);
 void api_fail_unavailable(struct call *c, const char *what);
 
 /* What src/classes keeps per api, a place for each kind; freed with it, before the open calls go. */
-enum api_class_data { API_DATA_NETWORK, API_DATA_VMS, N_API_DATA };
+enum api_class_data { API_DATA_NETWORK, API_DATA_VMS, API_DATA_MOVES, N_API_DATA };
 void *api_class_data(struct api *a, enum api_class_data which);
 void api_set_class_data(struct api *a, enum api_class_data which, void *data, void (*free_fn)(void *data));
 

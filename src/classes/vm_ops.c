@@ -22,7 +22,7 @@ struct vm_op {
     vm_op_answer_fn *answered;
     void (*failed)(struct vm_op *op, struct error *e);
     bool (*is_there)(struct vm_op *op);
-    vm_op_fn *then, *repeat;
+    vm_op_fn *then, *repeat, *cancelled;
     uint64_t period_ms;
     struct error *late;
     struct db_watch *watch;
@@ -323,11 +323,19 @@ static void on_repeat(struct loop_source *s, void *userdata) {
 static void on_cancel(struct call *c, void *userdata) {
     struct vm_op *op = userdata;
     struct error *e = NULL;
+    if (op->watch && op->cancelled) {
+        op->cancelled(op); /* what is waited for will then come in another way */
+        return;
+    }
     if (!op->watch)
         return; /* a host works on it; it ends by itself */
     stop_waiting(op);
     error_set(&e, ERR_TASK_CANCELLED, op->key, NULL);
     fail(op, e);
+}
+
+void vm_op_on_cancel(struct vm_op *op, vm_op_fn *fn) {
+    op->cancelled = fn;
 }
 
 void vm_op_repeat(struct vm_op *op, uint64_t period_ms, vm_op_fn *fn) {

@@ -41,6 +41,9 @@ void vm_op_ask(struct vm_op *op, const struct uuid *host, const char *name, stru
                uint64_t deadline_ms, vm_op_answer_fn *then);
 /* What is done instead of failing when a question of this operation has failed; NULL: fail. */
 void vm_op_on_failure(struct vm_op *op, void (*failed)(struct vm_op *op, struct error *e /* taken */));
+/* Said before vm_op_wait: a client that cancels the task ends nothing yet, `fn` asks for it. NULL: as usual, the wait
+ * ends with TASK_CANCELLED. */
+void vm_op_on_cancel(struct vm_op *op, vm_op_fn *fn);
 /* Said before vm_op_wait: while it waits, `fn` is called every period_ms. */
 void vm_op_repeat(struct vm_op *op, uint64_t period_ms, vm_op_fn *fn);
 /* Waits until is_there says so of the rows; at the deadline the operation fails with `late` (taken, owned meanwhile).

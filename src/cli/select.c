@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_EXTRA 4
+#define MAX_EXTRA 8
 
 /* "host", "uuid", "host-uuid". */
 static bool is_name_key(const struct cli_class *c, const char *key) {
@@ -25,12 +25,20 @@ static bool is_among(const struct cli_class *c, const struct value *record) {
     return true;
 }
 
+/* Of the command itself: by its name, or by what stands before a colon ("vdi:" takes any key). */
+static bool is_own(const struct strv *own, const char *key) {
+    for (size_t i = 0; i < own->n; i++)
+        if (str_eq(own->items[i], key) || (str_ends(own->items[i], ":") && str_starts(key, own->items[i])))
+            return true;
+    return false;
+}
+
 static bool matches(struct xe *x, const struct cli_class *c, const struct value *record, const struct strv *own,
                     bool *ret, struct error **errp) {
     *ret = true;
     for (unsigned i = 0; i < x->args.n && *ret; i++) {
         struct arg *a = &x->args.list[i];
-        if (strv_has(own, a->key))
+        if (is_own(own, a->key))
             continue;
         if (!is_name_key(c, a->key)) {
             if (!records_match(x->records, c, record, a->key, a->value, ret, errp))

@@ -2,6 +2,7 @@
 #include "vm/vm_agent.h"
 
 #include "base/str.h"
+#include "vm/vm_agent_move.h"
 #include "vm/vm_agent_private.h"
 #include "vm/vm_guest.h"
 #include "vm/vm_lock.h"
@@ -141,14 +142,18 @@ static void on_compared(struct error *error, void *userdata) {
 static void compare(struct vm_agent *a, const struct virt_domain *domains, size_t n) {
     struct db_txn *t = db_txn_new(a->db, "what the VMs of a host do");
     for (const struct row *vm = db_first(a->db, CLASS_VM); vm; vm = db_next(a->db, vm))
-        if (is_mine(a, vm) && !vm_agent_is_busy(a, &vm->uuid)) {
+        if (is_mine(a, vm) && !vm_agent_is_busy(a, &vm->uuid) && !vm_is_arriving(a, &vm->uuid)) {
+            if (row_value(vm, FIELD_VM_migration)->map.n) {
+                vm_leaving_adopt(a, vm);
+                continue;
+            }
             const struct virt_domain *d = find(domains, n, &vm->uuid);
             compare_resident(a, t, vm, d);
             vm_rows_measure(a, &vm->uuid, d);
         }
     for (size_t i = 0; i < n; i++) {
         const struct row *vm = db_get(a->db, CLASS_VM, &domains[i].uuid);
-        if (!(vm && is_mine(a, vm)) && !vm_agent_is_busy(a, &domains[i].uuid))
+        if (!(vm && is_mine(a, vm)) && !vm_agent_is_busy(a, &domains[i].uuid) && !vm_is_arriving(a, &domains[i].uuid))
             compare_stranger(a, t, &domains[i]);
     }
     if (db_txn_is_empty(t)) {
@@ -174,8 +179,10 @@ static void on_list(struct error *error, const struct virt_domain *domains, size
     forget_busy(a, l.list);
     vm_leases_listed(a, domains, n);
     struct db_status status = db_get_status(a->db);
-    if (status.loaded && status.connected && !a->writing)
+    if (status.loaded && status.connected && !a->writing) {
+        vm_arrivals_look(a, domains, n);
         compare(a, domains, n);
+    }
     if (a->again && !a->writing)
         vm_agent_look(a);
 }
@@ -197,14 +204,22 @@ void vm_agent_look(struct vm_agent *a) {
 static void on_timer(struct loop_source *s, void *userdata) {
     struct vm_agent *a = userdata;
     loop_timer_set(a->timer, LOOK_MS);
+    vm_keys_listen(a);
     vm_agent_look(a);
     vm_agent_look_at_pbds(a);
     vm_locks_look(a->locks);
 }
 
+static void on_vm_row(struct db *d, enum db_event event, const struct row *r, void *userdata) {
+    struct vm_agent *a = userdata;
+    if (event != DB_DELETED && a->arrivals)
+        vm_arrivals_row_changed(a, r);
+}
+
 /* ---- the hypervisor ---- */
 
 static void on_up(void *userdata) {
+    vm_keys_listen(userdata);
     vm_agent_look(userdata);
 }
 
@@ -231,15 +246,20 @@ struct vm_agent *vm_agent_new(const struct vm_agent_config *config) {
                            .state_dir = xstrdup(config->state_dir),
                            .run_dir = xstrdup(config->run_dir),
                            .virtd_path = config->virtd_path ? xstrdup(config->virtd_path) : NULL};
+    _cleanup_free_ char *pki_dir = strf("%s/pki", a->state_dir);
     struct virt_config virt = {.loop = a->loop,
                                .uri = config->uri,
                                .state_dir = a->state_dir,
                                .run_dir = a->run_dir,
                                .virtd_path = a->virtd_path,
+                               .pki_dir = pki_dir,
                                .callbacks = &callbacks,
                                .userdata = a};
-    a->virt = virt_new(&virt);
     a->storage = worker_new(a->loop, N_STORAGE_WORKERS);
+    vm_keys_start(a);
+    vm_arrivals_load(a);
+    a->watch = db_watch_add(a->db, CLASS_VM, on_vm_row, a);
+    a->virt = virt_new(&virt);
     a->locks = vm_locks_new(a);
     a->guests = vm_guests_new(a);
     a->timer = loop_add_timer(a->loop, LOOK_MS, on_timer, a);
@@ -257,6 +277,13 @@ void vm_agent_serve(struct vm_agent *a, struct pool_channel *channel) {
     pool_channel_serve(channel, "vm_copy_memory", vm_serve_copy_memory, a);
     pool_channel_serve(channel, "vm_lock", vm_serve_lock, a);
     pool_channel_serve(channel, "store", vm_serve_store, a);
+    pool_channel_serve(channel, "vm_receive", vm_serve_receive, a);
+    pool_channel_serve(channel, "vm_received", vm_serve_received, a);
+    pool_channel_serve(channel, "vm_forget", vm_serve_forget, a);
+    pool_channel_serve(channel, "vm_facts", vm_serve_facts, a);
+    pool_channel_serve(channel, "vm_send", vm_serve_send, a);
+    pool_channel_serve(channel, "vm_abort", vm_serve_abort, a);
+    a->channel = channel;
 }
 
 void vm_agent_free(struct vm_agent *a) {
@@ -267,10 +294,14 @@ void vm_agent_free(struct vm_agent *a) {
     vm_agent_unwatch_pbds(a);
     vm_locks_stop(a->locks);
     vm_guests_stop(a->guests);
+    db_watch_free(a->watch);
     worker_free(a->storage);
     virt_free(a->virt);
     vm_locks_free(a->locks);
     vm_guests_free(a->guests);
+    vm_leavings_free(a);
+    vm_arrivals_free(a);
+    vm_keys_free(a);
     while (a->busy) {
         struct vm_busy *b = a->busy;
         a->busy = b->next;

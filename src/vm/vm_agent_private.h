@@ -38,6 +38,12 @@ struct vm_agent {
     struct vm_busy *busy;
     struct uuid *strangers; /* domains that were complained about; n_strangers */
     size_t n_strangers;
+    struct pool_channel *channel; /* NULL before it serves */
+    struct db_watch *watch;
+    struct vm_keys *keys;
+    struct vm_arrival *arrivals;
+    struct vm_leaving *leavings;
+    uint64_t n_turns;         /* looks and steps of theirs */
     struct vm_guests *guests; /* vm_guest.h */
     struct vm_locks *locks;   /* vm_lock.h */
     bool is_freed;            /* replies are dropped */
@@ -66,6 +72,9 @@ void vm_rows_measure(struct vm_agent *a, const struct uuid *vm, const struct vir
 void vm_rows_started(struct vm_agent *a, const struct uuid *vm);
 
 /* ---- vm_agent_start.c, vm_agent_calls.c: calls over the pool channel ---- */
+bool vm_check_up(const struct vm_agent *a, struct error **errp) _warn_unused_; /* the hypervisor is there */
+/* A kernel or ramdisk that a VM names is there, in a folder for that; `path` may be empty. */
+bool vm_check_boot_file(const char *field, const char *path, struct error **errp) _warn_unused_;
 pool_serve_fn vm_serve_start, vm_serve_save, vm_serve_power, vm_serve_device, vm_serve_store, vm_serve_snapshot,
     vm_serve_copy_memory;
 /* Networks that no NIC of this host is on have their bridge from the first interface (of a set of devices) on. */
@@ -104,3 +113,8 @@ void vm_leases_listed(struct vm_agent *a, const struct virt_domain *domains, siz
 void vm_leases_look(struct vm_agent *a);
 /* In place of the uuids of VDI_IN_USE a sentence that names the holder. */
 void vm_leases_explain(const struct vm_agent *a, struct error **e);
+
+/* ---- vm_agent_arrive.c, vm_agent_leave.c: see vm_agent_move.h ---- */
+pool_serve_fn vm_serve_receive, vm_serve_received, vm_serve_forget, vm_serve_facts, vm_serve_send, vm_serve_abort;
+void vm_arrivals_add(const struct vm_agent *a, struct value *vms); /* those that are on their way here, to a set */
+void vm_arrivals_row_changed(struct vm_agent *a, const struct row *vm);

@@ -210,7 +210,7 @@ static void on_claimed(struct error *error, void *userdata) {
 }
 
 /* A kernel that a VM's owner names is read by the hypervisor: only from folders that are there for it. */
-static bool check_boot_file(const char *field, const char *path, struct error **errp) {
+bool vm_check_boot_file(const char *field, const char *path, struct error **errp) {
     static const char *const folders[] = {"/var/lib/xcp/guest/", "/boot/guest/"};
     char real[PATH_MAX];
     if (str_empty(path))
@@ -228,8 +228,8 @@ static bool check_spec(const struct value *spec, struct uuid *ret, struct error 
         error_internal(errp, "the request says nothing of the VM");
         return false;
     }
-    return check_boot_file("PV_kernel", value_map_str(spec, "kernel"), errp) &&
-           check_boot_file("PV_ramdisk", value_map_str(spec, "ramdisk"), errp);
+    return vm_check_boot_file("PV_kernel", value_map_str(spec, "kernel"), errp) &&
+           vm_check_boot_file("PV_ramdisk", value_map_str(spec, "ramdisk"), errp);
 }
 
 static bool read_restore(const struct value *args, struct starting *s, struct error **errp) {
@@ -245,7 +245,7 @@ static bool read_restore(const struct value *args, struct starting *s, struct er
     return true;
 }
 
-static bool check_up(const struct vm_agent *a, struct error **errp) {
+bool vm_check_up(const struct vm_agent *a, struct error **errp) {
     if (virt_is_up(a->virt))
         return true;
     error_internal(errp, "no VM can be run on this host now: %s", virt_trouble(a->virt));
@@ -259,7 +259,7 @@ void vm_serve_start(const struct uuid *from, const struct value *args, struct po
     struct error *e = NULL;
     struct uuid nobody = {0};
     *s = (struct starting){.a = a, .reply = reply, .paused = paused && value_as_bool(paused)};
-    if (!check_up(a, &e) || !check_spec(spec, &s->vm, &e) || !read_restore(args, s, &e) ||
+    if (!vm_check_up(a, &e) || !check_spec(spec, &s->vm, &e) || !read_restore(args, s, &e) ||
         !vm_agent_begin(a, &s->vm, &e)) {
         pool_reply_fail(reply, e);
         free(s->restore);
@@ -333,7 +333,7 @@ void vm_serve_save(const struct uuid *from, const struct value *args, struct poo
     struct error *e = NULL;
     const char *path = str_or_empty(value_map_str(args, "path"));
     *s = (struct saving){.a = a, .reply = reply};
-    if (!check_up(a, &e) || !vm_args_vm(args, &s->vm, &e)) {
+    if (!vm_check_up(a, &e) || !vm_args_vm(args, &s->vm, &e)) {
         ;
     } else if (store_path_trouble(path) || !value_map_uuid(args, "sr", &s->sr) ||
                !value_map_uuid(args, "vdi", &s->vdi)) {

@@ -278,7 +278,8 @@ static void test_reset_networking(void **state) {
     assert_non_null(fx_row(fx, CLASS_PIF, &other));
 }
 
-/* A host with nothing but its control domain is empty; one with a guest cannot be emptied yet. */
+/* A host with nothing but its control domain is empty; one with a guest that fits nowhere is not emptied, and says why.
+ */
 static void test_evacuate(void **state) {
     struct fx *fx = *state;
     struct uuid control = fx_add(fx, CLASS_VM), elsewhere = fx_add(fx, CLASS_VM);
@@ -294,10 +295,12 @@ static void test_evacuate(void **state) {
     struct uuid guest = fx_add(fx, CLASS_VM);
     fx_set(fx, CLASS_VM, &guest, FIELD_VM_resident_on, value_ref(&fx->hosts[1]));
     fx_settle(fx);
-    snprintf(expected, sizeof(expected), "CANNOT_EVACUATE_HOST NOT_IMPLEMENTED,VM.pool_migrate,%s", fx_ref(&guest));
+    snprintf(expected, sizeof(expected), "CANNOT_EVACUATE_HOST HOST_NOT_ENOUGH_FREE_MEMORY,67108864,0,%s",
+             fx_ref(&guest));
     assert_string_equal(fx_fail(fx, "host.assert_can_evacuate", "[$S, \"%s\"]", host), expected);
     assert_string_equal(fx_fail(fx, "host.evacuate", "[$S, \"%s\", \"OpaqueRef:NULL\", 3]", host), expected);
-    snprintf(expected, sizeof(expected), "{\"%s\":[\"NOT_IMPLEMENTED\",\"VM.pool_migrate\"]}", fx_ref(&guest));
+    snprintf(expected, sizeof(expected), "{\"%s\":[\"HOST_NOT_ENOUGH_FREE_MEMORY\",\"67108864\",\"0\"]}",
+             fx_ref(&guest));
     assert_string_equal(fx_call(fx, "host.get_vms_which_prevent_evacuation", "[$S, \"%s\"]", host), expected);
     assert_string_equal(fx_call(fx, "host.get_uncooperative_resident_VMs", "[$S, \"%s\"]", host), "[]");
 }
