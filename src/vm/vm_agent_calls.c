@@ -142,6 +142,15 @@ static void on_bridged(struct vm_agent *a, struct error *error, void *userdata) 
     on_device_lease(error, userdata);
 }
 
+/* What the VM wrote to the disk when it had it before may lie under another name since a snapshot. */
+static void on_disk_settled(struct vm_agent *a, struct error *error, void *userdata) {
+    struct asked *q = userdata;
+    if (error || a->is_freed)
+        on_device_lease(error, q);
+    else
+        vm_leases_take(a, &q->vm, &q->disk, on_device_lease, q);
+}
+
 void vm_serve_device(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
     struct vm_agent *a = userdata;
     const char *op = str_or_empty(value_map_str(args, "op"));
@@ -172,13 +181,13 @@ void vm_serve_device(const struct uuid *from, const struct value *args, struct p
                                   .xml = is_disk ? NULL : virt_xml_nic(&fitting),
                                   .path = is_disk ? strf("<target dev='%s'", name) : xstrdup(str_or_empty(mac))};
         q->disk = is_disk ? value_copy(device) : (struct value){0};
-        _cleanup_value_ struct value nics = value_set();
-        if (!is_disk)
-            value_set_add(&nics, value_copy(device));
+        _cleanup_value_ struct value devices = value_set(), spec = value_map();
+        value_set_add(&devices, value_copy(device));
+        value_map_add(&spec, "disks", value_copy(&devices));
         if (is_disk && q->op == VIRT_ATTACH)
-            vm_leases_take(a, &q->vm, &q->disk, on_device_lease, q);
+            vm_agent_settle_spec(a, &spec, on_disk_settled, q);
         else if (q->op == VIRT_ATTACH)
-            vm_agent_make_bridges(a, &nics, on_bridged, q);
+            vm_agent_make_bridges(a, &devices, on_bridged, q);
         else
             ask_device(q);
         return;

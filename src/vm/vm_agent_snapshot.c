@@ -107,7 +107,8 @@ static bool fork_disk(struct value *disk, int64_t *ret_size, struct error **errp
         return true;
     }
     struct value result;
-    if (!store_run("vdi_fork", disk, &result, errp))
+    if (!uuid_parse(text_of(disk, "vdi"), &vdi) || !store_settle(text_of(disk, "path"), &vdi, errp) ||
+        !store_run("vdi_fork", disk, &result, errp))
         return false;
     const struct value *size = value_map_get(&result, "physical_size");
     *ret_size = size ? value_as_int(size) : 0;
