@@ -6,7 +6,7 @@ BUILD ?= build
 NAME ?= jumbo-management
 NINJA_FLAGS ?=
 
-.PHONY: help deps build build-test demo down test stories story bench soak soak-sim lint docs clean
+.PHONY: help deps build build-test demo down test stories story bench faults soak soak-sim lint docs clean
 
 help:
 	@printf '%s\n' \
@@ -16,7 +16,8 @@ help:
 	  'make stories  play every story once, each on a fresh lab' \
 	  'make story NAME=jumbo-management   play one story' \
 	  'make bench    measure, ours beside a peer or a floor' \
-	  'make soak     repeat the stories for hours; figures go to docs/soak.md' \
+	  'make faults   play a table of faults on a lab of four hosts; the report goes to docs/fault-report.md (QUICK=1: a part, in five minutes)' \
+  'make soak     repeat the stories for hours; figures go to docs/soak.md' \
 	  'make soak-sim SECONDS=600   play seeds of the simulation that were not played before' \
 	  'make lint     format, static analysis, include arrows, file sizes, banned functions' \
 	  'make clean    remove the build folders'
@@ -51,6 +52,9 @@ story: build
 bench: build
 	@tools/install-deps bench
 	@bench/run $(BUILD)
+
+faults: build
+	@tools/fault-report $(BUILD) $(if $(QUICK),--quick)
 
 soak: build
 	@tools/soak $(BUILD)
