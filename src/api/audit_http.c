@@ -2,7 +2,7 @@
 /* GET /audit_log?since=TIME: the lines of this host's audit log, as text. */
 #include "api/audit_log.h"
 #include "api/call_private.h"
-#include "api/http_access.h"
+#include "api/http_auth.h"
 #include "base/str.h"
 
 /* A job: read the files, then answer. */
@@ -26,7 +26,8 @@ static void read_done(void *data) {
     free(r);
 }
 
-static void send_log(struct api *a, struct http_request *req) {
+static void send_log(struct http_request *req, const struct api_identity *who, void *userdata) {
+    struct api *a = userdata;
     const char *since = http_get_query(req, "since");
     struct reading *r = xnew0(struct reading);
     *r = (struct reading){.req = req, .text = BUF_INIT};
@@ -43,7 +44,7 @@ static void send_log(struct api *a, struct http_request *req) {
 }
 
 static void handle_audit_log(struct http_request *req, void *userdata) {
-    api_http_authorize(userdata, req, ROLE_READ_ONLY, send_log);
+    api_http_authenticate(userdata, req, ROLE_READ_ONLY, send_log, userdata);
 }
 
 void audit_attach_http(struct api *a, struct http_server *server) {
