@@ -78,11 +78,8 @@ void faults_flows(const struct faults *f, const struct topology *t, unsigned sw,
         }
     }
     ingress_rules(out, TOPO_ISL_PORT, smaller_limit(f->isl_mtu, f->fabric_mtu), /* drop= */ false);
-    if (sw == 0) {
+    if (sw == 0)
         ingress_rules(out, TOPO_DESK_PORT, f->fabric_mtu, /* drop= */ false);
-        if (f->fabric_mtu) /* a lab without an array has no such port, and no such rule while there is no fault */
-            ingress_rules(out, TOPO_ARRAY_PORT, f->fabric_mtu, /* drop= */ false);
-    }
     buf_add_str(out, "add table=0,priority=0,actions=resubmit(,1)\n"
                      "add table=1,priority=10,reg0=1,actions=drop\n"
                      "add table=1,priority=0,actions=NORMAL\n");
