@@ -6,13 +6,14 @@ BUILD ?= build
 NAME ?= jumbo-management
 NINJA_FLAGS ?=
 
-.PHONY: help deps build build-test demo down test stories story bench faults soak soak-sim lint docs clean
+.PHONY: help deps build build-test demo down test test-hosts stories story bench faults soak soak-sim lint docs clean
 
 help:
 	@printf '%s\n' \
 	  'make demo     install what is needed, build, bring up a lab of four hosts, play the story, leave the pool running' \
 	  'make down     remove the lab and every trace of it' \
-	  'make test     build with sanitizers and run all tests (as root: also those with namespaces and one short lab)' \
+	  'make test     build with sanitizers and run the tests (as root: also those with namespaces and short labs)' \
+	  'make test-hosts   the longer tests of whole hosts: pools, storage, VMs, repairs, the kernel datapath' \
 	  'make stories  play every story once, each on a fresh lab' \
 	  'make story NAME=jumbo-management   play one story' \
 	  'make bench    measure, ours beside a peer or a floor' \
@@ -41,7 +42,10 @@ down:
 
 test: build-test build
 	@tools/install-deps conform || echo 'Not every client of tests/conform is here; the tests of those that are not skip.'
-	@tools/run-tests build-test
+	@tools/run-tests build-test --no-suite long
+
+test-hosts: build-test build
+	@tools/run-tests build-test --suite long
 
 stories: build
 	@tools/run-stories $(BUILD)
