@@ -10,6 +10,7 @@
 #include "gen_handlers.h"
 
 static struct value url(const char *address, const char *path, const char *session) {
+    address = str_or_empty(address);
     bool is_v6 = strchr(address, ':') != NULL;
     return value_stringf("http://%s%s%s%s%s", is_v6 ? "[" : "", address, is_v6 ? "]" : "", path, session);
 }
