@@ -45,7 +45,7 @@ test: build-test build
 	@tools/run-tests build-test --no-suite long
 
 test-hosts: build-test build
-	@tools/run-tests build-test --suite long
+	@MUSTER_TEST_PROCESSES=2 tools/run-tests build-test --suite long
 
 stories: build
 	@tools/run-stories $(BUILD)

@@ -459,6 +459,13 @@ static void finish(struct net_agent *a, bool committed) {
     look_in(a, a->settle_ms);
 }
 
+/* Both are to be known: why the change was taken back, and why that does not work either. */
+static void tell_stuck(struct net_agent *a) {
+    const char *why = a->refusal.sentence, *back = a->checkpoint.sm.reason;
+    _cleanup_free_ char *text = *why && !str_eq(why, back) ? strf("%s; on the way back: %s", why, back) : xstrdup(back);
+    set_outcome(a, NET_OUTCOME_FAILED, a->refusal.hash, text);
+}
+
 static void act(struct net_agent *a, enum net_checkpoint_action action) {
     switch (action) {
     case NET_ACTION_NONE:
@@ -493,7 +500,7 @@ static void act(struct net_agent *a, enum net_checkpoint_action action) {
         finish(a, action == NET_ACTION_DONE);
         return;
     case NET_ACTION_RETRY:
-        set_outcome(a, NET_OUTCOME_FAILED, a->refusal.hash, a->checkpoint.sm.reason);
+        tell_stuck(a);
         loop_timer_set(a->deadline, RETRY_MS);
         return;
     }

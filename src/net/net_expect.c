@@ -49,15 +49,17 @@ static bool check_bond(struct net_apply_env *env, const struct net_expect *e, ch
     if (!env->ovs || !ovs_bond_status(env->ovs, e->name, &s, &error))
         return no(ret_problem, strf("the switch tells nothing of bond '%s'", e->name));
     unsigned n_enabled = 0;
-    const char *active = "none";
+    const char *active = "";
     for (unsigned i = 0; i < s.n_legs; i++) {
         n_enabled += s.legs[i].enabled;
         if (s.legs[i].active)
             active = s.legs[i].name;
     }
     if (e->kind == NET_EXPECT_ACTIVE_LEG)
-        return str_eq(active, e->other) ||
-               no(ret_problem, strf("the active leg of '%s' is %s instead of '%s'", e->name, active, e->other));
+        return (e->other[0] ? str_eq(active, e->other) : *active) ||
+               no(ret_problem, e->other[0] ? strf("the active leg of '%s' is %s instead of '%s'", e->name,
+                                                  *active ? active : "none", e->other)
+                                           : strf("no leg of '%s' carries", e->name));
     return (s.lacp_negotiated && n_enabled == s.n_legs) ||
            no(ret_problem, strf("LACP on '%s' is %s with %u of %u legs enabled", e->name,
                                 s.lacp_negotiated ? "negotiated" : "not negotiated", n_enabled, s.n_legs));

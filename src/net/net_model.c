@@ -519,6 +519,8 @@ bool net_model_holds(const struct net_observed *now, const struct net_expect *e)
     case NET_EXPECT_IFACE_OK:
         return f && !f->error[0] && f->ofport > 0;
     case NET_EXPECT_ACTIVE_LEG:
+        if (p && !e->other[0])
+            return p->n_ifaces < 2 || p->active_leg[0];
         return p && (p->n_ifaces < 2 ? str_eq(p->ifaces[0], e->other) : str_eq(p->active_leg, e->other));
     case NET_EXPECT_ADDR:
         return net_observed_has_addr(now, e->name, &e->addr);

@@ -97,7 +97,7 @@ enum net_expect_kind {
     NET_EXPECT_CARRIER,      /* name */
     NET_EXPECT_MTU,          /* name, value: the kernel's MTU */
     NET_EXPECT_IFACE_OK,     /* name: Interface.error empty and ofport > 0 */
-    NET_EXPECT_ACTIVE_LEG,   /* name: port, other: leg (bond/show, or Port.bond_active_slave = its MAC) */
+    NET_EXPECT_ACTIVE_LEG,   /* name: port, other: leg, "" any (bond/show, or Port.bond_active_slave = its MAC) */
     NET_EXPECT_LACP,         /* name: port; lacp_status negotiated, all legs enabled */
     NET_EXPECT_ADDR,         /* name, addr */
     NET_EXPECT_NO_ADDR,      /* name, addr */

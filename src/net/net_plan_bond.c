@@ -48,7 +48,19 @@ static void expect_active(struct net_step *s, const char *port, const char *leg)
     str_copy(e->other, sizeof(e->other), leg);
 }
 
-static void set_bond(struct net_planner *p, const char *port, const struct net_ovs_bond *bond, bool wait_active,
+enum wait { WAIT_SWITCH, WAIT_PRIMARY, WAIT_ANY_LEG }; /* until the switch has taken it; until a leg carries, too */
+
+static bool has_carrier(const struct net_planner *p, const char *port_name) {
+    const struct net_obs_port *port = net_observed_port(p->now, port_name);
+    for (unsigned i = 0; port && i < port->n_ifaces; i++) {
+        const struct net_obs_link *l = net_observed_link(p->now, port->ifaces[i]);
+        if (l && l->carrier)
+            return true;
+    }
+    return false;
+}
+
+static void set_bond(struct net_planner *p, const char *port, const struct net_ovs_bond *bond, enum wait wait,
                      const char *reason) {
     struct net_step s = planner_step(p, NET_OP_OVS, "%s", reason);
     struct net_ovs_op *o = planner_ovs(&s, NET_OVS_PORT_BOND);
@@ -57,8 +69,10 @@ static void set_bond(struct net_planner *p, const char *port, const struct net_o
     o->bond = *bond;
     planner_expect(&s, NET_EXPECT_SWITCH_DONE, "", NET_WAIT_SWITCH_MS);
     const struct net_obs_link *l = net_observed_link(p->now, bond->primary);
-    if (wait_active && bond->mode == NET_OVS_BOND_AB && l && l->carrier)
+    if (wait == WAIT_PRIMARY && bond->mode == NET_OVS_BOND_AB && l && l->carrier)
         expect_active(&s, port, bond->primary);
+    else if (wait == WAIT_ANY_LEG && bond->mode == NET_OVS_BOND_AB && has_carrier(p, port))
+        expect_active(&s, port, "");
     planner_add(p, &s);
 }
 
@@ -202,16 +216,16 @@ void planner_shrink(struct net_planner *p, const char *bridge, const char *port_
     if (bond.lacp && n_keep == 1) {
         bond.mode = NET_OVS_BOND_AB;
         str_copy(bond.primary, sizeof(bond.primary), primary);
-        set_bond(p, port_name, &bond, /* wait_active= */ false, "the group ends: first one leg carries, LACP goes on");
+        set_bond(p, port_name, &bond, WAIT_SWITCH, "the group ends: first one leg carries, LACP goes on");
         bond.lacp = bond.lacp_fast = bond.fallback_ab = false;
         bond.aggregation_key = 0;
-        set_bond(p, port_name, &bond, /* wait_active= */ true, "then LACP ends");
+        set_bond(p, port_name, &bond, WAIT_PRIMARY, "then LACP ends");
     }
     if (!str_eq(bond.primary, primary) || !was_active || bond.mode != NET_OVS_BOND_AB) {
         bond.mode = bond.lacp ? bond.mode : NET_OVS_BOND_AB;
         str_copy(bond.primary, sizeof(bond.primary), primary);
         _cleanup_free_ char *why = strf("leg '%s' stays, so it carries before the others go", primary);
-        set_bond(p, port_name, &bond, /* wait_active= */ true, why);
+        set_bond(p, port_name, &bond, WAIT_PRIMARY, why);
         if (!was_active)
             planner_add_garp(p, bridge, "the MAC moved to the leg that stays");
     }
@@ -248,7 +262,7 @@ void planner_bond_settings(struct net_planner *p, const struct net_bridge *b, co
     if (port->is_bond && net_ovs_bond_eq(&want, &has))
         return;
     if (!port->is_bond || port->n_ifaces < 2 || only_delays_differ(&has, &want)) {
-        set_bond(p, port_name, &want, /* wait_active= */ false, "the bond's settings differ");
+        set_bond(p, port_name, &want, WAIT_SWITCH, "the bond's settings differ");
         return;
     }
     if (want.lacp && !has.lacp) {
@@ -264,15 +278,19 @@ void planner_bond_settings(struct net_planner *p, const struct net_bridge *b, co
         o->bond = step;
         planner_expect(&s, NET_EXPECT_LACP, port_name, NET_WAIT_LACP_MS);
         planner_add(p, &s);
-        set_bond(p, port_name, &want, /* wait_active= */ false, "LACP is negotiated: both legs carry");
+        set_bond(p, port_name, &want, WAIT_SWITCH, "LACP is negotiated: both legs carry");
     } else if (!want.lacp && has.lacp) {
         struct net_ovs_bond step = has;
         step.mode = NET_OVS_BOND_AB;
         str_copy(step.primary, sizeof(step.primary), want.primary);
-        set_bond(p, port_name, &step, /* wait_active= */ false, "first one leg carries, LACP goes on");
-        set_bond(p, port_name, &want, /* wait_active= */ true, "then LACP ends");
+        set_bond(p, port_name, &step, WAIT_SWITCH, "first one leg carries, LACP goes on");
+        /*
+         * Not the primary one in particular: where LACP was not negotiated only one leg carries, and when LACP ends the
+         * others count as new, which the switch leaves out for the whole up-delay (31 s).
+         */
+        set_bond(p, port_name, &want, WAIT_ANY_LEG, "then LACP ends");
     } else {
-        set_bond(p, port_name, &want, /* wait_active= */ true, "the bond's mode or primary leg differs");
+        set_bond(p, port_name, &want, WAIT_PRIMARY, "the bond's mode or primary leg differs");
     }
     planner_add_garp(p, b->name, "the MAC may be sent from another leg now");
 }

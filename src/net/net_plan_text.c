@@ -184,7 +184,7 @@ char *net_expect_text(const struct net_expect *e) {
     case NET_EXPECT_IFACE_OK:
         return strf("%s taken by the switch", e->name);
     case NET_EXPECT_ACTIVE_LEG:
-        return strf("%s carries for %s", e->other, e->name);
+        return strf("%s carries for %s", e->other[0] ? e->other : "a leg", e->name);
     case NET_EXPECT_LACP:
         return strf("LACP of %s negotiated", e->name);
     case NET_EXPECT_ADDR:
