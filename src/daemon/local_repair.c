@@ -114,12 +114,14 @@ void local_repair_add_fault(const struct local_repair *r, const struct net_agent
     const struct row *host = db_get(r->db, CLASS_host, &r->self);
     struct net_problems problems = {0};
     char time[TIME_TEXT_SIZE], code[NET_FAULT_CODE_SIZE], key[64];
-    if (!s->good || !host || !read_text(s->good->repair, &repair) || repair.state == NET_REPAIR_WITHDRAWN)
+    if (!s->good || !read_text(s->good->repair, &repair) || repair.state == NET_REPAIR_WITHDRAWN)
         return;
     _cleanup_free_ char *words = net_repair_words(&repair);
     _cleanup_free_ char *detail =
         strf("%s; made %s by %s", words, time_text(repair.since, time), *repair.by ? repair.by : "somebody");
-    struct net_fault_facts facts = {.host = row_str(host, FIELD_host_name_label), .vlan = -1, .detail = detail};
+    /* Told without the pool's rows, too: they may be on their way, and what was told before is not over. */
+    const char *name = host ? row_str(host, FIELD_host_name_label) : str_or_empty(s->good->host_name);
+    struct net_fault_facts facts = {.host = name, .vlan = -1, .detail = detail};
     struct net_problem *p = net_problems_add(&problems, NET_FAULT_REPAIRED, &facts);
     snprintf(key, sizeof(key), "%s/host", net_fault_code_text(p->code, code));
     value_map_put(list, key, value_string_take(net_problem_line(p)));
