@@ -43,8 +43,8 @@ bool db_server_is_busy(const struct db_server *s);
 void db_server_create(struct db_server *s, const char *address, db_server_done_fn *done, void *userdata);
 /*
  * Starts (or finds) the server of the file that is there. A file that the tools find damaged is set aside as "corrupt",
- * that of a server which the cluster has let go as "left", and the error says so; any other failure (a full disk) leaves
- * it in place.
+ * that of a server which the cluster has let go as "left", and the error says so; any other failure (a full disk)
+ * leaves it in place.
  */
 void db_server_start_voter(struct db_server *s, db_server_done_fn *done, void *userdata);
 /* Starts a server without a file that passes on to the voters at these addresses. Whatever ran before is ended. */

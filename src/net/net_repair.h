@@ -70,4 +70,3 @@ char *net_repair_words(const struct net_repair *r);
 /* JSON on one line; the caller owns it. */
 char *net_repair_to_json(const struct net_repair *r);
 bool net_repair_from_json(const char *text, size_t size, struct net_repair *ret, struct error **errp) _warn_unused_;
-

@@ -19,7 +19,7 @@ struct probe_leg_fact {
     char name[PROBE_LEG_SIZE];
     struct uuid group;
     bool carrier;
-    bool untagged; /* somebody sends untagged frames: it has an address, or a VM is on it */
+    bool untagged;        /* somebody sends untagged frames: it has an address, or a VM is on it */
     char switch_name[64]; /* by LLDP; "" unknown */
     char switch_port[64];
 };
