@@ -57,7 +57,7 @@ void vm_copy_fields(struct db_txn *t, const struct row *from, const struct uuid 
             db_txn_set(t, class->id, to, i, value_copy(row_value(from, i)));
 }
 
-static const struct value *made_for(struct vm_op *op, const struct row *vbd) {
+const struct value *vm_copy_made_for(struct vm_op *op, const struct row *vbd) {
     const struct value *made = value_map_get(vm_op_data(op), "made");
     for (size_t i = 0; i < made->set.n; i++)
         if (str_eq(str_or_empty(value_map_str(&made->set.items[i], "vbd")), row_str(vbd, FIELD_VBD_uuid)))
@@ -93,7 +93,7 @@ static int64_t now_s(struct vm_op *op) {
 static void put_vbd(struct vm_op *op, struct db_txn *t, const struct row *vbd, const struct uuid *vm) {
     struct db *d = vm_op_db(op);
     const struct row *vdi = db_follow(d, vbd, FIELD_VBD_VDI);
-    const struct value *m = made_for(op, vbd);
+    const struct value *m = vm_copy_made_for(op, vbd);
     struct uuid u = db_txn_insert(t, CLASS_VBD, NULL), child;
     vm_copy_fields(t, vbd, &u);
     db_txn_set(t, CLASS_VBD, &u, FIELD_VBD_VM, value_ref(vm));

@@ -26,5 +26,7 @@ void vm_copy_undo(struct vm_op *op, struct error *e /* taken */);
 void vm_copy_fields(struct db_txn *t, const struct row *from, const struct uuid *to);
 /* An entry of `made`, with fresh names: the disk `vdi` of `vbd` is to go on from a common base in its storage. */
 struct value vm_copy_fork(const struct row *vbd, const struct row *vdi, const struct row *host);
+/* The entry of `made` for this disk of the VM; NULL when none was made for it. Borrowed from the operation. */
+const struct value *vm_copy_made_for(struct vm_op *op, const struct row *vbd);
 /* The rows of a disk that was forked off `vdi`: the child and the base; `m` is an entry of `made`. */
 void vm_copy_put_disk(struct db_txn *t, const struct row *vdi, const struct value *m);

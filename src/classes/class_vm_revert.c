@@ -157,21 +157,13 @@ static void drop_devices(struct vm_op *op, struct db_txn *t, const struct row *v
         value_set_add(old, value_string(row_str(memory, FIELD_VDI_uuid)));
 }
 
-static const struct value *made_for(struct vm_op *op, const struct row *vbd) {
-    const struct value *made = value_map_get(vm_op_data(op), "made");
-    for (size_t i = 0; i < made->set.n; i++)
-        if (str_eq(str_or_empty(value_map_str(&made->set.items[i], "vbd")), row_str(vbd, FIELD_VBD_uuid)))
-            return &made->set.items[i];
-    return NULL;
-}
-
 static void put_devices(struct vm_op *op, struct db_txn *t, const struct row *snapshot, const struct uuid *vm) {
     struct db *d = vm_op_db(op);
     const struct value *vbds = row_value(snapshot, FIELD_VM_VBDs), *vifs = row_value(snapshot, FIELD_VM_VIFs);
     for (size_t i = 0; i < vbds->set.n; i++) {
         const struct row *vbd = db_get(d, CLASS_VBD, &vbds->set.items[i].ref);
         const struct row *vdi = vbd ? db_follow(d, vbd, FIELD_VBD_VDI) : NULL;
-        const struct value *m = vbd ? made_for(op, vbd) : NULL;
+        const struct value *m = vbd ? vm_copy_made_for(op, vbd) : NULL;
         struct uuid u, child;
         if (!vbd)
             continue;
