@@ -25,6 +25,7 @@ static const struct {
     {"CLI_CANNOT_CLEAR", "Field '%1$s' cannot be empty: use param-set\n", false},
     {"CLI_NO_KEY", "Error: Key %1$s not found in map\n", false},
     {"CLI_TOO_MANY_OBJECTS", "Give one of %1$s, not several\n", false},
+    {"CLI_FAILURE", "%1$s\n", false},
     {"CLI_FILE", "'%1$s': %2$s\n", false},
     {"CLI_NO_CHANGE",
      "'%1$s' changes no network: --dry-run, --prove, --confirm, --checkpoint and --probes are not for it\n", false},

@@ -68,11 +68,10 @@ bool select_objects(struct xe *x, const char *class_name, const char *own, struc
         return false;
     const char *plural = str_eq(class_name, "host") ? "hosts" : str_eq(class_name, "vm") ? "VMs" : "templates";
     if (!chosen.set.n || (chosen.set.n > 1 && !args_is(&x->args, ARGS_MULTIPLE))) {
-        error_internal(errp,
-                       chosen.set.n
-                           ? "Failure: Multiple matching %s found. --multiple required to complete the operation"
-                           : "Failure: No matching %s found",
-                       plural);
+        error_setf(errp, "CLI_FAILURE",
+                   chosen.set.n ? "Failure: Multiple matching %s found. --multiple required to complete the operation"
+                                : "Failure: No matching %s found",
+                   plural);
         return false;
     }
     *ret = value_take(&chosen);

@@ -40,7 +40,7 @@ static const char *serial_of(struct xe *x, const char *vm, struct error **errp) 
             return all->map.pairs[i].key;
     }
     if (all)
-        error_internal(errp, "Failure: the VM has no serial line: it does not run (xe vm-start)");
+        error_setf(errp, "CLI_FAILURE", "Failure: the VM has no serial line: it does not run (xe vm-start)");
     return NULL;
 }
 

@@ -73,7 +73,7 @@ static bool one(struct xe *x, struct value *ret, struct error **errp) {
         return true;
     }
     if (all)
-        error_internal(errp, "Failure: No matching snapshots found");
+        error_setf(errp, "CLI_FAILURE", "Failure: No matching snapshots found");
     value_done(&ref);
     return false;
 }
@@ -131,7 +131,7 @@ static bool template_uninstall(struct xe *x, struct error **errp) {
     const struct value *r = all ? value_map_get(all, value_str(&ref)) : NULL;
     const struct value *is_template = r ? value_map_get(r, "is_a_template") : NULL;
     if (all && !(is_template && value_as_bool(is_template)))
-        error_internal(errp, "Failure: No matching templates found");
+        error_setf(errp, "CLI_FAILURE", "Failure: No matching templates found");
     if (!all || !(is_template && value_as_bool(is_template)) ||
         (!is_forced &&
          !xe_confirm(x, "The template and its disks will be deleted for ever. Type 'yes' to go on", errp)))

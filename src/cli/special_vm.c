@@ -37,7 +37,7 @@ static const char *host_named(struct xe *x, const char *name, struct error **err
             return all->map.pairs[i].key;
     }
     if (all)
-        error_internal(errp, "Failure: No matching hosts found");
+        error_setf(errp, "CLI_FAILURE", "Failure: No matching hosts found");
     return NULL;
 }
 
@@ -87,9 +87,9 @@ static bool vm_suspend(struct xe *x, struct error **errp) {
 static bool vm_reset_powerstate(struct xe *x, struct error **errp) {
     if (is_forced(x))
         return on_vms(x, "force", "VM.power_state_reset", NULL, 0, errp);
-    error_internal(errp,
-                   "Failure: this only tells the pool that the VM is halted. Make sure that it runs nowhere, then say "
-                   "--force.");
+    error_setf(errp, "CLI_FAILURE",
+               "Failure: this only tells the pool that the VM is halted. Make sure that it runs nowhere, then say "
+               "--force.");
     return false;
 }
 
@@ -157,13 +157,13 @@ static const char *template_named(struct xe *x, const char *name, struct error *
             !str_eq(str_or_empty(value_map_str(r, "name_label")), name))
             continue;
         if (found) {
-            error_internal(errp, "Failure: Multiple matching templates found");
+            error_setf(errp, "CLI_FAILURE", "Failure: Multiple matching templates found");
             return NULL;
         }
         found = all->map.pairs[i].key;
     }
     if (all && !found)
-        error_internal(errp, "Failure: No matching templates found");
+        error_setf(errp, "CLI_FAILURE", "Failure: No matching templates found");
     return found;
 }
 

@@ -211,7 +211,7 @@ static bool disc_named(struct xe *x, const char *name, struct value *ret, struct
         n++;
     }
     if (all && n != 1)
-        error_internal(errp, n ? "Failure: Multiple matching CDs found" : "Failure: No matching CDs found");
+        error_setf(errp, "CLI_FAILURE", n ? "Failure: Multiple matching CDs found" : "Failure: No matching CDs found");
     if (!all || n != 1)
         return false;
     *ret = value_string(found);
@@ -233,10 +233,10 @@ static const char *drive_of(struct xe *x, const struct value *vm, bool empty, co
         n++;
     }
     if (all && n != 1)
-        error_internal(errp, "Failure: the VM has %s CD drive that %s", n ? "more than one" : "no",
-                       empty ? "is empty"
-                       : vdi ? "has this disc"
-                             : "has a disc");
+        error_setf(errp, "CLI_FAILURE", "Failure: the VM has %s CD drive that %s", n ? "more than one" : "no",
+                   empty ? "is empty"
+                   : vdi ? "has this disc"
+                         : "has a disc");
     return n == 1 ? found : NULL;
 }
 

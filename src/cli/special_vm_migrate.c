@@ -8,7 +8,7 @@
     "remote-network,"
 
 static bool no_host(struct error **errp) {
-    error_internal(errp, "Failure: No matching hosts found");
+    error_setf(errp, "CLI_FAILURE", "Failure: No matching hosts found");
     return false;
 }
 
@@ -19,7 +19,7 @@ static bool find_host(struct xe *x, const char **ret_ref, struct error **errp) {
     if (!all)
         return false;
     if (!name && !uuid) {
-        error_internal(errp, "Required parameter not found: host");
+        error_set(errp, "CLI_MISSING", "host", NULL);
         return false;
     }
     for (size_t i = 0; i < all->map.n; i++) {
@@ -72,7 +72,7 @@ static bool network_of(struct xe *x, const char *host, struct value *ret, struct
         return true;
     }
     if (all)
-        error_internal(errp, "Failure: the host has no management network");
+        error_setf(errp, "CLI_FAILURE", "Failure: the host has no management network");
     return false;
 }
 
@@ -102,8 +102,9 @@ static bool vm_migrate(struct xe *x, struct error **errp) {
     if (args_get(&x->args, "remote-master")) {
         (void)args_get(&x->args, "remote-username");
         (void)args_get(&x->args, "remote-password");
-        error_internal(errp, "Failure: VMs move within a pool only, in this version; to another pool by export and "
-                             "import of their disks");
+        error_setf(errp, "CLI_FAILURE",
+                   "Failure: VMs move within a pool only, in this version; to another pool by export and "
+                   "import of their disks");
         return false;
     }
     for (size_t i = 0; i < ARRAY_SIZE(words); i++)
