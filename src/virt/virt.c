@@ -24,6 +24,14 @@
 #define KEEPALIVE_S 5 /* five unanswered in a row end a connection to a daemon that hangs */
 #define KEEPALIVE_N 5
 
+struct waiter {
+    struct virt *v;
+    struct loop_source *timer;
+    virt_up_fn *fn;
+    void *userdata;
+    struct waiter *next;
+};
+
 /* Events come on a thread of their own; each holds the object until the loop has seen it. */
 struct virt {
     atomic_int refs;
@@ -39,6 +47,8 @@ struct virt {
     struct loop_source *retry_timer;
     struct child *starting; /* muster-virtd */
     bool connecting;
+    bool restarting; /* the daemon behind `conn` is being ended by us */
+    struct waiter *waiters;
     char *trouble;
     char *said; /* why it could not be started, as it was logged last; NULL once it is there */
 };
@@ -180,6 +190,59 @@ static void set_trouble(struct virt *v, const char *text) {
     v->trouble = xstrdup(text);
 }
 
+/* ---- whoever waits for it ---- */
+
+/* Tells all that wait now; one that asks again meanwhile waits anew. */
+static void tell_waiters(struct virt *v, struct error *error /* taken; NULL: it is up */) {
+    struct waiter *first = TAKE(v->waiters);
+    while (first) {
+        struct waiter *w = first;
+        first = w->next;
+        loop_source_free(w->timer);
+        w->fn(error, w->userdata);
+        free(w);
+    }
+    error_free(error);
+}
+
+static struct error *not_up(struct virt *v) {
+    struct error *e = NULL;
+    error_internal(&e, "no VM can be run on this host now: %s", virt_trouble(v));
+    return e;
+}
+
+static void on_waited(struct loop_source *s, void *userdata) {
+    struct waiter *w = userdata;
+    struct waiter **at = &w->v->waiters;
+    while (*at != w)
+        at = &(*at)->next;
+    *at = w->next;
+    struct error *e = not_up(w->v);
+    loop_source_free(w->timer);
+    w->fn(e, w->userdata);
+    error_free(e);
+    free(w);
+}
+
+void virt_when_up(struct virt *v, uint64_t wait_ms, virt_up_fn *fn, void *userdata) {
+    if (virt_is_up(v)) {
+        fn(NULL, userdata);
+        return;
+    }
+    if (v->said) { /* it could not be started a moment ago */
+        struct error *e = not_up(v);
+        fn(e, userdata);
+        error_free(e);
+        return;
+    }
+    struct waiter *w = xnew0(struct waiter), **end = &v->waiters;
+    while (*end)
+        end = &(*end)->next;
+    *w = (struct waiter){.v = v, .fn = fn, .userdata = userdata};
+    w->timer = loop_add_timer(v->config.loop, wait_ms, on_waited, w);
+    *end = w;
+}
+
 static void retry(struct virt *v) {
     loop_timer_set(v->retry_timer, v->retry_ms);
     v->retry_ms = MIN(v->retry_ms * 2, (uint64_t)RETRY_MAX_MS);
@@ -207,6 +270,8 @@ static void on_daemon_started(const struct child_result *r, void *userdata) {
     free(v->said);
     v->said = xstrdup(text);
     set_trouble(v, text);
+    v->restarting = false; /* what runs is still there, or its end is on its way */
+    tell_waiters(v, not_up(v));
     retry(v);
 }
 
@@ -241,6 +306,8 @@ static void connect_done(void *data) {
         free(TAKE(v->said));
         log_info("the hypervisor is there");
         v->config.callbacks->up(v->config.userdata);
+        if (virt_is_up(v)) /* else it is started again for another address */
+            tell_waiters(v, NULL);
     } else if (v->is_own_daemon) {
         set_trouble(v, c->problem);
         start_daemon(v, /* again= */ false);
@@ -278,6 +345,7 @@ static void lost(struct virt *v, const char *why) {
     virConnectPtr conn = TAKE(v->conn);
     if (!conn)
         return;
+    v->restarting = false;
     worker_submit(v->worker, "connect", close_run, /* done= */ NULL, conn); /* may wait for the dead daemon */
     set_trouble(v, why);
     if (!v->starting) /* else it was us */
@@ -328,6 +396,7 @@ void virt_free(struct virt *v) {
     (void)pthread_mutex_unlock(&v->lock);
     if (v->starting)
         child_cancel(TAKE(v->starting));
+    tell_waiters(v, not_up(v));
     loop_source_free(v->retry_timer);
     worker_free(v->guests);
     worker_free(v->worker);
@@ -347,7 +416,7 @@ static bool listens_as_wanted(struct virt *v) {
 }
 
 void virt_listen(struct virt *v, const char *address, bool may_restart) {
-    if (!str_eq(address, v->listen)) {
+    if (address && !str_eq(address, v->listen)) {
         _cleanup_free_ char *path = address_path(v->state_dir);
         free(v->listen);
         v->listen = xstrdup(address);
@@ -356,18 +425,21 @@ void virt_listen(struct virt *v, const char *address, bool may_restart) {
     }
     if (!v->conn || v->starting || v->connecting || !may_restart || listens_as_wanted(v))
         return;
-    log_info("the hypervisor's daemon is started again: it is to listen %s%s", *address ? "at " : "nowhere", address);
+    log_info("the hypervisor's daemon is started again: it is to listen %s%s", *v->listen ? "at " : "nowhere",
+             v->listen);
+    v->restarting = true;
+    set_trouble(v, "its daemon is started again");
     start_daemon(v, /* again= */ true); /* the connection breaks, and is made anew */
 }
 
 /* ---- for the other files ---- */
 
 virConnectPtr virt_connection(struct virt *v, struct error **errp) {
-    if (v->conn) {
+    if (virt_is_up(v)) {
         (void)virConnectRef(v->conn);
         return v->conn;
     }
-    error_internal(errp, "the hypervisor of this host is not there: %s", virt_trouble(v));
+    error_propagate(errp, not_up(v));
     return NULL;
 }
 
@@ -398,11 +470,11 @@ bool virt_is_gone(const struct virt *v) {
 }
 
 bool virt_is_up(const struct virt *v) {
-    return v->conn != NULL;
+    return v->conn && !v->restarting;
 }
 
 const char *virt_trouble(const struct virt *v) {
-    return v->conn ? "" : v->trouble;
+    return virt_is_up(v) ? "" : v->trouble;
 }
 
 /* ---- requests ---- */
@@ -437,16 +509,12 @@ static void job_done(void *data) {
     job_free(j);
 }
 
-static void not_up(struct virt *v, struct error **errp) {
-    error_internal(errp, "the hypervisor of this host is not there: %s", virt_trouble(v));
-}
-
 void virt_ask(struct virt *v, struct virt_request request, virt_done_fn *done, void *userdata) {
     struct job *j = xnew0(struct job);
     char key[UUID_TEXT_SIZE];
     *j = (struct job){.v = v, .request = request, .done = done, .userdata = userdata};
-    if (!v->conn) {
-        not_up(v, &j->error);
+    if (!virt_is_up(v)) {
+        j->error = not_up(v);
         loop_defer(v->config.loop, job_done, j);
         return;
     }
@@ -484,8 +552,8 @@ static void listing_done(void *data) {
 void virt_list(struct virt *v, virt_list_fn *done, void *userdata) {
     struct listing *l = xnew0(struct listing);
     *l = (struct listing){.done = done, .userdata = userdata};
-    if (!v->conn) {
-        not_up(v, &l->error);
+    if (!virt_is_up(v)) {
+        l->error = not_up(v);
         loop_defer(v->config.loop, listing_done, l);
         return;
     }
@@ -523,9 +591,9 @@ static void asking_done(void *data) {
 void virt_guest(struct virt *v, const struct uuid *vm, virt_guest_fn *done, void *userdata) {
     struct asking *a = xnew0(struct asking);
     *a = (struct asking){.vm = *vm, .done = done, .userdata = userdata};
-    if (!v->conn) {
+    if (!virt_is_up(v)) {
         a->facts = value_map();
-        not_up(v, &a->error);
+        a->error = not_up(v);
         loop_defer(v->config.loop, asking_done, a);
         return;
     }

@@ -51,9 +51,16 @@ struct virt *virt_new(const struct virt_config *config);
 void virt_free(struct virt *v);
 bool virt_is_up(const struct virt *v);
 /*
- * Where the host's own daemon is to listen for those of other hosts ("": nowhere). Cheap; to be said again when the
- * address or certificates may have changed. A daemon that listens otherwise is started again: not while `may_restart`
- * is false.
+ * Calls `fn` once: with NULL when it is up (at once, if it is), with an error when it is not after `wait_ms`, cannot be
+ * started, or is freed. For requests of people: its daemon is started again when certificates change, or dies, and is
+ * there a second later.
+ */
+typedef void virt_up_fn(struct error *error /* borrowed */, void *userdata);
+void virt_when_up(struct virt *v, uint64_t wait_ms, virt_up_fn *fn, void *userdata);
+/*
+ * Where the host's own daemon is to listen for those of other hosts ("": nowhere; NULL: where it listened last). Cheap;
+ * to be said again when the address or certificates may have changed. A daemon that listens otherwise is started again:
+ * not while `may_restart` is false.
  */
 void virt_listen(struct virt *v, const char *address, bool may_restart);
 const char *virt_trouble(const struct virt *v); /* why it is not up; "" when it is */

@@ -269,19 +269,11 @@ struct vm_agent *vm_agent_new(const struct vm_agent_config *config) {
 }
 
 void vm_agent_serve(struct vm_agent *a, struct pool_channel *channel) {
-    pool_channel_serve(channel, "vm_start", vm_serve_start, a);
-    pool_channel_serve(channel, "vm_save", vm_serve_save, a);
-    pool_channel_serve(channel, "vm_power", vm_serve_power, a);
-    pool_channel_serve(channel, "vm_device", vm_serve_device, a);
-    pool_channel_serve(channel, "vm_snapshot", vm_serve_snapshot, a);
+    vm_gates_serve(a, channel);
     pool_channel_serve(channel, "vm_copy_memory", vm_serve_copy_memory, a);
     pool_channel_serve(channel, "vm_lock", vm_serve_lock, a);
     pool_channel_serve(channel, "store", vm_serve_store, a);
-    pool_channel_serve(channel, "vm_receive", vm_serve_receive, a);
-    pool_channel_serve(channel, "vm_received", vm_serve_received, a);
     pool_channel_serve(channel, "vm_forget", vm_serve_forget, a);
-    pool_channel_serve(channel, "vm_facts", vm_serve_facts, a);
-    pool_channel_serve(channel, "vm_send", vm_serve_send, a);
     pool_channel_serve(channel, "vm_abort", vm_serve_abort, a);
     a->channel = channel;
 }
@@ -309,6 +301,7 @@ void vm_agent_free(struct vm_agent *a) {
     }
     free(a->strangers);
     free(a->running);
+    free(a->gates);
     free(a->state_dir);
     free(a->run_dir);
     free(a->virtd_path);

@@ -75,8 +75,8 @@ bool vm_keys_trust(struct vm_agent *a, const char *authority, struct error **err
 
 void vm_keys_listen(struct vm_agent *a) {
     const struct row *host = db_get(a->db, CLASS_host, &a->self);
-    if (host)
-        virt_listen(a->virt, row_str(host, FIELD_host_address), !a->arrivals && !a->leavings && !a->busy);
+    /* Rows or not: new certificates count at once, before the host is one of the pool that VMs are started on. */
+    virt_listen(a->virt, host ? row_str(host, FIELD_host_address) : NULL, !a->arrivals && !a->leavings && !a->busy);
 }
 
 void vm_keys_free(struct vm_agent *a) {

@@ -39,6 +39,7 @@ struct vm_agent {
     struct uuid *strangers; /* domains that were complained about; n_strangers */
     size_t n_strangers;
     struct pool_channel *channel; /* NULL before it serves */
+    struct vm_gate *gates;        /* vm_agent_gate.c */
     struct db_watch *watch;
     struct vm_keys *keys;
     struct vm_arrival *arrivals;
@@ -70,6 +71,9 @@ void vm_rows_gone(struct vm_agent *a, struct db_txn *t, const struct uuid *vm, c
 void vm_rows_measure(struct vm_agent *a, const struct uuid *vm, const struct virt_domain *domain);
 /* The moment at which its guest started, now. */
 void vm_rows_started(struct vm_agent *a, const struct uuid *vm);
+
+/* ---- vm_agent_gate.c: those of the calls below that wait for the hypervisor when it is away for a moment ---- */
+void vm_gates_serve(struct vm_agent *a, struct pool_channel *channel);
 
 /* ---- vm_agent_start.c, vm_agent_calls.c: calls over the pool channel ---- */
 bool vm_check_up(const struct vm_agent *a, struct error **errp) _warn_unused_; /* the hypervisor is there */

@@ -63,6 +63,12 @@ static void list(struct rig *r) {
     until(r, &r->n_done, n + 1);
 }
 
+static void on_waited(struct error *error, void *userdata) {
+    struct rig *r = userdata;
+    r->failed = error != NULL;
+    r->n_done++;
+}
+
 static int setup(void **state) {
     struct rig *r = xnew0(struct rig);
     r->loop = loop_new();
@@ -139,9 +145,36 @@ static void test_not_up(void **state) {
     virt_free(v);
 }
 
+/* Whoever waits is told once: when it is up, when it has taken too long, and when nobody will ever know. */
+static void test_wait(void **state) {
+    struct rig *r = *state;
+    struct virt_config config = {
+        .loop = r->loop, .uri = "test:///no/such/file", .callbacks = &callbacks, .userdata = r};
+    assert_false(virt_is_up(r->virt));
+    virt_when_up(r->virt, 10000, on_waited, r);
+    virt_when_up(r->virt, 10000, on_waited, r);
+    assert_int_equal(r->n_done, 0);
+    until(r, &r->n_done, 2);
+    assert_true(virt_is_up(r->virt));
+    assert_false(r->failed);
+    virt_when_up(r->virt, 10000, on_waited, r); /* at once */
+    assert_int_equal(r->n_done, 3);
+    assert_false(r->failed);
+    struct virt *v = virt_new(&config);
+    virt_when_up(v, 60000, on_waited, r);
+    virt_when_up(v, 50, on_waited, r);
+    until(r, &r->n_done, 4);
+    assert_true(r->failed);
+    r->failed = false;
+    virt_free(v);
+    assert_int_equal(r->n_done, 5);
+    assert_true(r->failed);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_life, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_bad_xml, setup, teardown),
-                                       cmocka_unit_test_setup_teardown(test_not_up, setup, teardown)};
+                                       cmocka_unit_test_setup_teardown(test_not_up, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_wait, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
