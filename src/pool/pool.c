@@ -299,6 +299,8 @@ static void liveness(const struct uuid *host, bool alive, const char *reason, vo
     const struct row *row = db_get(p->config.db, CLASS_host, host);
     log_notice("host '%s' is %s: %s", row ? row_str(row, FIELD_host_name_label) : "?", alive ? "alive" : "dead",
                reason);
+    if (alive)
+        pool_going_forget(p, host);
     if (pool_is_coordinator(p))
         write_live(p, host, alive);
     p->config.callbacks->state(p->config.userdata);
@@ -509,6 +511,7 @@ static void begin(struct pool *p) {
                                           .userdata = p};
     p->channel = pool_channel_new(&channel);
     pool_voters_init(p);
+    pool_down_init(p);
     pool_remove_init(p);
     pool_confirm_init(p);
     pool_address_init(p);

@@ -14,6 +14,7 @@
 #define CONNECT_DEADLINE_MS 3000
 #define BACKOFF_MIN_MS 200
 #define BACKOFF_MAX_MS 5000
+#define BACKOFF_BOOTING_MS 250 /* of a coordinator that boots as this host does: it is there in a moment */
 #define FLUSH_MS 20
 #define MESSAGE_DEPTH 16
 #define MESSAGE_VALUES 200000
@@ -231,7 +232,7 @@ static void refusal_received(struct peer *p, const struct value *m) {
         params[n++] = value_str(&list->set.items[i]);
     _cleanup_error_ struct error *e = NULL;
     error_setv(&e, code ? code : ERR_INTERNAL_ERROR, n, params);
-    c->backoff_ms = BACKOFF_MAX_MS;
+    c->backoff_ms = str_eq(code, ERR_HOST_STILL_BOOTING) ? BACKOFF_BOOTING_MS : BACKOFF_MAX_MS;
     const struct value *facts = value_map_get(m, "facts");
     _cleanup_value_ struct value nothing = value_map();
     if (c->config.callbacks->refused)

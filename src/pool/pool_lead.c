@@ -1,72 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Going down on purpose, and who leads: handing it over, taking it in an emergency. */
+/* Who leads: handing it over, taking it in an emergency. */
 #include "pool/pool_private.h"
 
 #define LOG_MODULE "pool"
 #include "base/log.h"
 
 #define WRITE_DEADLINE_MS 15000
-#define LEAVE_S 5
-
-/* ---- going down ---- */
-struct shutdown {
-    struct pool *p;
-    pool_done_fn *done;
-    void *userdata;
-};
-
-static void shutdown_end(struct shutdown *s, const struct error *error) {
-    struct pool *p = s->p;
-    if (error) {
-        struct error *e = error_dup(error);
-        log_warn("this host goes down with its vote in the pool database: %s", error_text(e));
-        error_free(e);
-    }
-    pool_channel_goodbye(p->channel);
-    s->done(NULL, s->userdata);
-    free(s);
-}
-
-static void on_shutdown_left(const struct error *error, void *userdata) {
-    struct shutdown *s = userdata;
-    if (!error) {
-        s->p->identity.database = IDENTITY_DB_NONE;
-        pool_save(s->p);
-    }
-    shutdown_end(s, error);
-}
-
-/* What the cluster itself says counts: others may have left a moment ago, and the last one has nobody to leave to. */
-static void on_shutdown_servers(const struct strv *addresses, bool has_quorum, void *userdata) {
-    struct shutdown *s = userdata;
-    if (has_quorum && addresses->n > 1)
-        db_server_leave(s->p->dbserver, LEAVE_S, on_shutdown_left, s);
-    else
-        shutdown_end(s, NULL);
-}
-
-static void shutdown_now(void *userdata) {
-    shutdown_end(userdata, NULL);
-}
-
-void pool_prepare_shutdown(struct pool *p, pool_done_fn *done, void *userdata) {
-    struct shutdown *s = xnew0(struct shutdown);
-    *s = (struct shutdown){p, done, userdata};
-    p->going_down = true;
-    if (!p->channel) {
-        p->going_down = true;
-        done(NULL, userdata);
-        free(s);
-        return;
-    }
-    _cleanup_strv_ struct strv others = pool_voter_addresses(p, /* without_self= */ true);
-    /* The last voter keeps the data: it never leaves. Where a quorum is missing nobody can. */
-    if (p->identity.database == IDENTITY_DB_VOTER && others.n && db_get_status(p->config.db).has_quorum &&
-        !db_server_is_busy(p->dbserver))
-        db_server_servers(p->dbserver, on_shutdown_servers, s);
-    else
-        loop_defer(p->config.loop, shutdown_now, s);
-}
 
 /* ---- who leads ---- */
 struct handover {

@@ -9,6 +9,11 @@
 #include "pool/voters_core.h"
 #include "wire/http_client.h"
 
+struct pool_going {
+    struct uuid host;
+    uint64_t since_ms;
+};
+
 struct pool {
     struct pool_config config;
     char *state_dir, *run_dir, *schema_path, *pki_dir;
@@ -65,6 +70,8 @@ struct pool {
     unsigned n_missing;
     struct renewal *renewal; /* pool_outlook.c: a certificate is being asked for; NULL */
     struct confirmation *confirmations;
+    struct pool_going going[IDENTITY_MAX_HOSTS]; /* coordinator: hosts that said that they go down; n_going */
+    unsigned n_going;
     struct uuid *witnesses; /* hosts that were alive when the network change that runs began; owned */
     unsigned n_witnesses;
     char *relay_voters; /* what this host's relay was started with; NULL */
@@ -133,6 +140,11 @@ typedef void pool_cluster_fn(struct pool *p, const struct strv *addresses /* bor
 void pool_voters_ask(struct pool *p, pool_cluster_fn *fn, void *userdata);
 /* Takes the vote of the server at this address away, by way of any voter that has a majority behind it. */
 void pool_voters_kick(struct pool *p, const char *address, db_server_done_fn *done, void *userdata);
+
+/* pool_down.c */
+void pool_down_init(struct pool *p);
+bool pool_is_going(const struct pool *p, const struct uuid *host);
+void pool_going_forget(struct pool *p, const struct uuid *host); /* it is there again */
 
 /* pool_address.c: this host's address changes, or the coordinator's. */
 void pool_address_init(struct pool *p);

@@ -132,7 +132,8 @@ unsigned pool_voters_view(struct pool *p, struct voter_host ret[static IDENTITY_
         ret[n] = (struct voter_host){.host = h->uuid,
                                      .role = voter ? VOTER_VOTER : VOTER_RELAY,
                                      .live = live,
-                                     .leaving = str_eq(state, "leaving") || pool_address_is_moving(p, h),
+                                     .leaving = str_eq(state, "leaving") || pool_address_is_moving(p, h) ||
+                                                pool_is_going(p, &h->uuid),
                                      .ready = str_starts(state, "ready"),
                                      .dead_for_ms = live ? 0 : now - p->dead_since_ms[n],
                                      .coordinator = uuid_eq(&h->uuid, &p->identity.host)};

@@ -85,3 +85,23 @@ enum voter_leave_step voters_leave(const struct voter_host *hosts, unsigned n_ho
     }
     return VOTER_LEAVE_NEVER;
 }
+
+enum voter_turn voters_turn(const struct voter_host *hosts, unsigned n_hosts, const struct uuid *leaver) {
+    unsigned n_all = 0, n_voters = 0, n_staying = 0, n_others = 0;
+    const struct voter_host *first = NULL; /* of those that go, and are still there */
+    for (unsigned i = 0; i < n_hosts; i++) {
+        const struct voter_host *h = &hosts[i];
+        if (h->role != VOTER_VOTER)
+            continue;
+        n_all++;
+        n_voters += h->live || !h->leaving; /* one that has gone has left: the list of voters may be older */
+        n_staying += h->live && !h->leaving;
+        n_others += h->live && !uuid_eq(&h->host, leaver);
+        if (h->live && h->leaving && (!first || first->coordinator))
+            first = h;
+    }
+    bool all_go = n_all > 2 && !n_staying, too_few = n_voters > 2 && n_others * 2 < n_voters;
+    if (all_go || too_few)
+        return VOTER_TURN_KEEP;
+    return !first || uuid_eq(&first->host, leaver) ? VOTER_TURN_GO : VOTER_TURN_WAIT;
+}

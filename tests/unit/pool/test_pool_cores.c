@@ -102,6 +102,29 @@ static void test_surplus_voters_go_but_never_the_coordinator(void **state) {
     assert_int_equal(voters_next(alone, 1, 300000).kind, VOTER_NOTHING);
 }
 
+static void test_votes_go_one_at_a_time_and_stay_when_all_go(void **state) {
+    struct voter_host h[] = {host(1, VOTER_VOTER, true), host(2, VOTER_VOTER, true), host(3, VOTER_VOTER, true),
+                             host(4, VOTER_RELAY, true)};
+    h[0].leaving = h[1].leaving = true; /* the coordinator and another */
+    assert_int_equal(voters_turn(h, 4, &h[1].host), VOTER_TURN_GO);
+    assert_int_equal(voters_turn(h, 4, &h[0].host), VOTER_TURN_WAIT);
+    h[1].live = false; /* gone, whether the cluster's list knows it or not */
+    assert_int_equal(voters_turn(h, 4, &h[0].host), VOTER_TURN_GO);
+    h[1].live = true;
+    h[2].leaving = true; /* a relay that stays cannot keep the data */
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(voters_turn(h, 4, &h[i].host), VOTER_TURN_KEEP);
+    h[2].leaving = false;
+    h[2].live = false; /* one that is down does not stay */
+    assert_int_equal(voters_turn(h, 4, &h[1].host), VOTER_TURN_KEEP);
+    h[0].leaving = false; /* one leaves, one is down: the third would be one of two */
+    assert_int_equal(voters_turn(h, 4, &h[1].host), VOTER_TURN_KEEP);
+    struct voter_host two[] = {host(1, VOTER_VOTER, true), host(2, VOTER_VOTER, true)};
+    two[0].leaving = two[1].leaving = true;
+    assert_int_equal(voters_turn(two, 2, &two[0].host), VOTER_TURN_WAIT);
+    assert_int_equal(voters_turn(two, 2, &two[1].host), VOTER_TURN_GO);
+}
+
 /* ---- states ---- */
 static struct state_facts all_well(void) {
     return (struct state_facts){.has_network = true,
@@ -265,6 +288,7 @@ int main(void) {
         cmocka_unit_test(test_an_absent_voter_is_replaced_in_time_and_with_quorum_only),
         cmocka_unit_test(test_a_vote_goes_only_where_a_majority_stays),
         cmocka_unit_test(test_surplus_voters_go_but_never_the_coordinator),
+        cmocka_unit_test(test_votes_go_one_at_a_time_and_stay_when_all_go),
         cmocka_unit_test(test_the_way_in_and_emergency_and_back),
         cmocka_unit_test(test_no_facts_leave_the_table),
         cmocka_unit_test(test_identity_survives_a_damaged_file),
