@@ -62,6 +62,8 @@ static void on_described(struct error *error, void *userdata) {
 void daemon_state_changed(void *userdata) {
     struct daemon *d = userdata;
     const struct sm *state = pool_state(d->pool);
+    if (d->metrics_timer)
+        loop_timer_set(d->metrics_timer, 0); /* others decide by them as soon as this host is ready */
     if (state->state == STATE_PROVING && !d->proving) {
         d->proving = true;
         probing_prove(d->probing, FIRST_PROOF_MS, on_first_proof, d);

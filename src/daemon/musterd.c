@@ -197,7 +197,7 @@ static bool make_parts(struct daemon *d, struct error **errp) {
 }
 
 static void free_parts(struct daemon *d) {
-    loop_source_free(d->metrics_timer);
+    loop_source_free(TAKE(d->metrics_timer));
     loop_source_free(d->network_timer);
     loop_source_free(d->restart_timer);
     db_watch_free(d->own_watch);

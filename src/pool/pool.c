@@ -139,6 +139,7 @@ static void lead(struct pool *p) {
     _cleanup_error_ struct error *e = NULL;
     struct uuid hosts[IDENTITY_MAX_HOSTS];
     unsigned n = 0;
+    p->judges = true;
     pool_channel_connect(p->channel, NULL);
     if (!pool_channel_listen(p->channel, "::", &e))
         log_err("the pool channel cannot listen: %s; no member can reach this coordinator", error_text(e));
@@ -149,13 +150,22 @@ static void lead(struct pool *p) {
         write_live(p, &hosts[i], pool_host_is_live(p, &hosts[i]));
 }
 
-static void follow(struct pool *p) {
-    const char *address = pool_coordinator_address(p);
+/* Of what this host said of others (and itself) while it led; what it measures of itself goes with it, and is measured
+ * again at once. */
+static void forget_judgement(struct pool *p) {
+    p->judges = false;
     for (const struct row *m = db_first(p->config.db, CLASS_host_metrics); m;) {
         const struct row *next = db_next(p->config.db, m);
         db_volatile_delete(p->config.db, &p->identity.host, CLASS_host_metrics, &m->uuid); /* only what we own goes */
         m = next;
     }
+    p->config.callbacks->state(p->config.userdata);
+}
+
+static void follow(struct pool *p) {
+    const char *address = pool_coordinator_address(p);
+    if (p->judges)
+        forget_judgement(p);
     /* For a coordinator that this host looks for in the wrong place: it comes here then. */
     _cleanup_error_ struct error *e = NULL;
     if (!pool_channel_listen(p->channel, "::", &e))

@@ -22,6 +22,7 @@ struct pool {
     bool started;    /* pool_start has begun */
     bool db_started; /* the database server runs (as far as we know) */
     bool going_down;
+    bool judges; /* it has led since it started, and rows say who is alive by its judgement */
     struct rows_host facts;
     char *certificate; /* own, PEM */
     struct db_server *dbserver;
