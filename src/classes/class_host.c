@@ -6,6 +6,7 @@
 #include "classes/net_change.h"
 #include "classes/net_rows.h"
 #include "gen_handlers.h"
+#include "model/model_keys.h"
 #include "net/net_wanted.h"
 
 /* ---- maintenance and power ---- */

@@ -8,6 +8,7 @@
 #include "classes/net_file_host.h"
 #include "classes/net_file_rows.h"
 #include "gen_handlers.h"
+#include "model/model_keys.h"
 #include "net/net_repair.h"
 #include "net/net_wanted.h"
 

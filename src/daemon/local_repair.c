@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "db/db_txn.h"
+#include "model/model_keys.h"
 #include "net/net_repair.h"
 #include "net/net_store.h"
 #include "net/net_wanted.h"

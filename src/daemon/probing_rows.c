@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "model/model_keys.h"
 #include "net/net_wanted.h"
 
 static bool mac_parse(const char *text, uint8_t mac[static 6]) {

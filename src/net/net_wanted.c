@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "model/model_keys.h"
 #include "net/net_repair.h"
 
 #define FAIL_INVALID(...)                                                                                              \

@@ -9,9 +9,6 @@
 #include "db/db.h"
 #include "net/net_config.h"
 
-/* In host.other_config: the repair that is laid over what the pool wants (net_repair.h), as text. */
-#define NET_REPAIR_ROW_KEY "network-repair"
-
 /*
  * The configuration of `host`, checked for contradictions. NULL with HANDLE_INVALID when there is no such host, with
  * ERR_NET_CONFIG_INVALID when the rows contradict each other (a VLAN with a larger MTU than the network below it ...).

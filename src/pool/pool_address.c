@@ -11,9 +11,12 @@
 
 #define LOG_MODULE "pool"
 #include "base/log.h"
+#include "model/model_keys.h"
 
 #define WRITE_DEADLINE_MS 15000
 #define LEAVE_S 10
+#define PROMOTE_MS 30000
+#define MAX_STEPS 4 /* other hosts' votes that are given or taken before this one's goes */
 #define BUSY_RETRY_MS 200
 #define BUSY_MS 20000 /* another change of the voters has this long to end */
 #define KNOCK_MS 2000
@@ -28,6 +31,7 @@ struct prepare {
     void *userdata;
     struct loop_source *timer;
     uint64_t until_ms;
+    unsigned n_steps;
     struct strv others;
 };
 
@@ -60,24 +64,73 @@ static void on_left(const struct error *error, void *userdata) {
     prepare_end(r, error);
 }
 
+static void prepare_refuse(struct prepare *r, const char *code, const char *text) {
+    _cleanup_error_ struct error *e = NULL;
+    error_set(&e, code, text, NULL);
+    prepare_end(r, e);
+}
+
+static void on_servers(const struct strv *addresses, bool has_quorum, void *userdata);
+
+static void look_again(struct prepare *r, const struct error *error) {
+    if (error)
+        prepare_end(r, error);
+    else
+        db_server_servers(r->p->dbserver, on_servers, r);
+}
+
+static void on_promoted(const struct value *result, const struct error *error, void *userdata) {
+    look_again(userdata, error);
+}
+
+static void on_kicked(const struct error *error, void *userdata) {
+    look_again(userdata, error);
+}
+
+/* The others must have a majority without this host's vote, or the pool could not write, and this host not come back.
+ */
+static void give_up_vote(struct prepare *r, const struct strv *addresses) {
+    struct pool *p = r->p;
+    struct voter_host hosts[IDENTITY_MAX_HOSTS];
+    struct uuid other;
+    pool_voters_note(p, addresses);
+    unsigned n = pool_voters_view(p, hosts);
+    enum voter_leave_step step = voters_leave(hosts, n, &p->identity.host, &other);
+    if (step == VOTER_LEAVE_NOW) {
+        db_server_leave(p->dbserver, LEAVE_S, on_left, r);
+    } else if (step == VOTER_LEAVE_NEVER || r->n_steps++ == MAX_STEPS) {
+        prepare_refuse(r, ERR_DB_NO_QUORUM,
+                       "other hosts that vote in the pool database are down, and without this host's vote, which its "
+                       "address takes along, there would be no majority; nothing was changed; switch them on, or run "
+                       "xe host-forget for those that will not come back");
+    } else if (step == VOTER_LEAVE_PROMOTE_FIRST) {
+        struct value args = value_map(), voters = value_set();
+        for (size_t i = 0; i < addresses->n; i++)
+            value_set_add(&voters, value_string(addresses->items[i]));
+        value_map_add(&args, "voters", voters);
+        pool_channel_call(p->channel, &other, "db_promote", args, PROMOTE_MS, on_promoted, r);
+    } else {
+        log_notice("a host that is down loses its vote in the pool database, so that this one's can be taken along to "
+                   "another address; it gets one again when it is back");
+        pool_voters_kick(p, pool_address_of(p, &other), on_kicked, r);
+    }
+}
+
 static void on_servers(const struct strv *addresses, bool has_quorum, void *userdata) {
     struct prepare *r = userdata;
     struct pool *p = r->p;
+    strv_done(&r->others);
     for (size_t i = 0; i < addresses->n; i++)
         if (!str_eq(addresses->items[i], p->facts.address))
             strv_add(&r->others, addresses->items[i]);
-    if (has_quorum && addresses->n == 1) {
+    if (has_quorum && addresses->n == 1)
         prepare_end(r, NULL); /* the only voter is converted afterwards */
-    } else if (!has_quorum) {
-        _cleanup_error_ struct error *e = NULL;
-        error_set(&e, ERR_DB_NO_QUORUM,
-                  "the pool database has no majority now, so this host's vote cannot be handed over; nothing was "
-                  "changed; switch on more of the pool's hosts and try again",
-                  NULL);
-        prepare_end(r, e);
-    } else {
-        db_server_leave(p->dbserver, LEAVE_S, on_left, r);
-    }
+    else if (has_quorum)
+        give_up_vote(r, addresses);
+    else
+        prepare_refuse(r, ERR_DB_NO_QUORUM,
+                       "the pool database has no majority now, so this host's vote cannot be handed over; nothing was "
+                       "changed; switch on more of the pool's hosts and try again");
 }
 
 static void on_prepare(struct loop_source *s, void *userdata) {
@@ -229,6 +282,8 @@ static void tell(struct pool *p, uint64_t now) {
 bool pool_address_is_moving(const struct pool *p, const struct row *host) {
     if (uuid_eq(&host->uuid, &p->identity.host))
         return p->readdressing;
+    if (value_map_str(row_value(host, FIELD_host_other_config), NET_REPAIR_ROW_KEY))
+        return false; /* it stays where the repair put it until somebody says otherwise */
     const struct value *pifs = row_value(host, FIELD_host_PIFs);
     for (size_t i = 0; i < pifs->set.n; i++) {
         const struct row *pif = db_get(p->config.db, CLASS_PIF, &pifs->set.items[i].ref);

@@ -46,9 +46,11 @@ static void on_changed(const struct value *result, const struct error *error, vo
     const struct row *row = db_get(p->config.db, CLASS_host, &c->action.host);
     const char *name = row ? row_str(row, FIELD_host_name_label) : "?";
     if (error) {
+        static struct log_limit limit;
         struct error *e = error_dup(error);
-        log_warn("host '%s' could not be made a %s of the pool database: %s; tried again later", name,
-                 c->action.kind == VOTER_PROMOTE ? "voter" : "relay", error_text(e));
+        if (log_limit_pass(&limit, 3, 60000))
+            log_warn("host '%s' could not be made a %s of the pool database: %s; tried again", name,
+                     c->action.kind == VOTER_PROMOTE ? "voter" : "relay", error_text(e));
         error_free(e);
         p->voters_busy = false;
     } else {

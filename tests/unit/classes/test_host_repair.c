@@ -2,6 +2,7 @@
 /* A host's repair as the pool has it: made, merged, made permanent, taken back; and what cannot be. */
 #include "base/str.h"
 #include "classes/net_file_rows.h"
+#include "model/model_keys.h"
 #include "net/net_wanted.h"
 #include "net_fixture.h"
 #include <stdarg.h>
