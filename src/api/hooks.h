@@ -19,6 +19,7 @@ struct api_join_args {
     const char *address, *user, *password;
     const char *fingerprint; /* of the pool's certificate authority; "" when the client gave none */
     bool force;
+    bool prove; /* a plan measures the paths, too */
 };
 
 /* What one host is asked to do with itself; carried by the pool channel when it is another one. */
@@ -67,6 +68,12 @@ struct api_hooks {
     void (*pool_join)(void *userdata, const struct api_join_args *args, api_op_done_fn *done, void *data);
     /* Coordinator: a host asks to be let in; the result is a map of strings. */
     void (*pool_join_request)(void *userdata, const struct value *request, api_query_done_fn *done, void *data);
+    /*
+     * What a join would come to, without it: a map of strings as pool.join_plan has it. And the coordinator's half, a
+     * map of one string.
+     */
+    void (*pool_join_plan)(void *userdata, const struct api_join_args *args, api_query_done_fn *done, void *data);
+    void (*pool_join_look)(void *userdata, const struct value *request, api_query_done_fn *done, void *data);
     void (*pool_eject)(void *userdata, const struct uuid *host, api_op_done_fn *done, void *data);
     /* A dead host is to be removed: its rows, its certificate, its database server. */
     void (*pool_forget)(void *userdata, const struct uuid *host, api_op_done_fn *done, void *data);

@@ -9,32 +9,45 @@
 
 /* ---- joining and leaving ---- */
 
-/* The records of this host's VMs and storage do not come along: false with the call failed. */
-static bool check_own_vms(struct call *c, bool force) {
-    struct db *d = call_db(c);
+/* The records of this host's VMs and storage do not come along. */
+static bool has_nothing_to_lose(struct db *d, bool force, struct error **errp) {
     size_t n_vms = 0, n_srs = db_count(d, CLASS_SR);
     for (const struct row *vm = db_first(d, CLASS_VM); vm; vm = db_next(d, vm)) {
         const char *state = row_str(vm, FIELD_VM_power_state);
         if (row_bool(vm, FIELD_VM_is_control_domain) || row_bool(vm, FIELD_VM_is_default_template))
             continue;
         if (str_eq(state, "Suspended") || str_eq(state, "Running") || str_eq(state, "Paused")) {
-            call_fail_code(c,
-                           str_eq(state, "Suspended") ? ERR_JOINING_HOST_CANNOT_HAVE_RUNNING_OR_SUSPENDED_VMS
-                                                      : ERR_JOINING_HOST_CANNOT_HAVE_RUNNING_VMS,
-                           NULL);
+            error_set(errp,
+                      str_eq(state, "Suspended") ? ERR_JOINING_HOST_CANNOT_HAVE_RUNNING_OR_SUSPENDED_VMS
+                                                 : ERR_JOINING_HOST_CANNOT_HAVE_RUNNING_VMS,
+                      NULL);
             return false;
         }
         n_vms++;
     }
     if (force || n_vms + n_srs == 0)
         return true;
-    _cleanup_free_ char *why =
-        strf("the records of %zu virtual machines and %zu storage repositories of this host would be lost "
-             "(files stay): remove or forget them first, or force the join",
-             n_vms, n_srs);
-    call_fail_code(c, ERR_OPERATION_NOT_ALLOWED, why, NULL);
+    error_setf(errp, ERR_OPERATION_NOT_ALLOWED,
+               "the records of %zu virtual machines and %zu storage repositories of this host would be lost "
+               "(files stay): remove or forget them first, or force the join",
+               n_vms, n_srs);
     return false;
 }
+
+/* VLANs beside that of management are not known to the pool: their networks would be gone without a word. */
+static bool has_no_other_vlans(struct db *d, bool force, struct error **errp) {
+    for (const struct row *v = db_first(d, CLASS_VLAN); v && !force; v = db_next(d, v)) {
+        const struct row *pif = db_follow(d, v, FIELD_VLAN_untagged_PIF);
+        if (!pif || row_bool(pif, FIELD_PIF_management))
+            continue;
+        error_set(errp, ERR_POOL_JOINING_HOST_HAS_NON_MANAGEMENT_VLANS, NULL);
+        return false;
+    }
+    return true;
+}
+
+static bool (*const own_checks[])(struct db *d, bool force, struct error **errp) = {has_nothing_to_lose,
+                                                                                    has_no_other_vlans};
 
 /* Storage of a host that leaves, with disks in it that no other host reaches; NULL: none. */
 static const struct row *lonely_storage(struct db *d, const struct row *host) {
@@ -58,8 +71,13 @@ static void join(struct call *c, bool force) {
         call_fail_code(c, ERR_JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS, NULL);
         return;
     }
-    if (!check_own_vms(c, force))
+    for (unsigned i = 0; i < ARRAY_SIZE(own_checks); i++) {
+        struct error *e = NULL;
+        if (own_checks[i](d, force, &e))
+            continue;
+        call_fail(c, e);
         return;
+    }
     struct api_join_args args = {
         .address = call_arg_str(c, 0),
         .user = call_arg_str(c, 1),
@@ -76,6 +94,47 @@ void pool_join(struct call *c) {
 
 void pool_join_force(struct call *c) {
     join(c, true);
+}
+
+/* What this host has against it by itself goes before what the pool has. */
+static void on_join_planned(struct error *error, const struct value *result, void *data) {
+    struct call *c = data;
+    if (error) {
+        call_fail(c, error_dup(error));
+        return;
+    }
+    _cleanup_buf_ struct buf refused = BUF_INIT;
+    struct value report = value_copy(result);
+    for (unsigned i = 0; i < ARRAY_SIZE(own_checks); i++) {
+        _cleanup_error_ struct error *e = NULL;
+        if (own_checks[i](call_db(c), value_as_bool(call_arg(c, 5)), &e))
+            continue;
+        const struct error_def *def = model_error_by_code(error_code(e));
+        buf_addf(&refused, "%s: %s%s%s\n", error_code(e), def ? def->text : "", error_n_params(e) ? " " : "",
+                 error_param(e, 0));
+    }
+    buf_add_str(&refused, str_or_empty(value_map_str(result, "refused")));
+    value_map_put(&report, "refused", value_string(buf_str(&refused)));
+    call_return(c, report);
+}
+
+void pool_join_plan(struct call *c) {
+    const struct api_hooks *h = api_hooks(call_api(c));
+    if (!h->pool_join_plan) {
+        api_fail_unavailable(c, call_def(c)->name);
+        return;
+    }
+    if (db_count(call_db(c), CLASS_host) > 1) {
+        call_fail_code(c, ERR_JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS, NULL);
+        return;
+    }
+    struct api_join_args args = {.address = call_arg_str(c, 0),
+                                 .user = call_arg_str(c, 1),
+                                 .password = call_arg_str(c, 2),
+                                 .fingerprint = call_arg_str(c, 3),
+                                 .prove = value_as_bool(call_arg(c, 4)),
+                                 .force = value_as_bool(call_arg(c, 5))};
+    h->pool_join_plan(h->userdata, &args, on_join_planned, call_keep(c));
 }
 
 void pool_eject(struct call *c) {

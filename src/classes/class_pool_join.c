@@ -24,6 +24,15 @@ void pool_join_request(struct call *c) {
     h->pool_join_request(h->userdata, request, on_admitted, call_keep(c));
 }
 
+void pool_join_look(struct call *c) {
+    const struct api_hooks *h = api_hooks(call_api(c));
+    if (!h || !h->pool_join_look) {
+        api_fail_unavailable(c, "joining this pool");
+        return;
+    }
+    h->pool_join_look(h->userdata, call_arg(c, 0), on_admitted, call_keep(c));
+}
+
 void pool_get_fingerprint(struct call *c) {
     const struct row *pool = db_pool(call_db(c));
     char fingerprint[TLS_FINGERPRINT_SIZE];

@@ -8,9 +8,12 @@
 
 #define REPORT_MAX (4 * 1024 * 1024)
 
+bool change_needs_change(const struct xe *x) {
+    return args_is(&x->args, ARGS_CONFIRM) || args_text(&x->args, ARGS_CHECKPOINT) || args_text(&x->args, ARGS_PROBES);
+}
+
 bool change_is_asked(const struct xe *x) {
-    return args_is(&x->args, ARGS_DRY_RUN) || args_is(&x->args, ARGS_PROVE) || args_is(&x->args, ARGS_CONFIRM) ||
-           args_text(&x->args, ARGS_CHECKPOINT) || args_text(&x->args, ARGS_PROBES);
+    return args_is(&x->args, ARGS_DRY_RUN) || args_is(&x->args, ARGS_PROVE) || change_needs_change(x);
 }
 
 bool change_check(struct xe *x, bool changes_networks, const char *command, struct error **errp) {
@@ -34,14 +37,15 @@ static void add_part(struct buf *out, const struct value *report, const char *ke
     buf_addf(out, "%s:%s%s%s", title, is_block ? "\n" : " ", text, str_ends(text, "\n") ? "" : "\n");
 }
 
-static void print_report(struct xe *x, const struct value *report) {
+void change_print_report(struct xe *x, const struct value *report, const char *refusal) {
     _cleanup_buf_ struct buf out = BUF_INIT;
     add_part(&out, report, "changes", "what changes");
     add_part(&out, report, "plan", "plan");
     add_part(&out, report, "order", "order");
     add_part(&out, report, "proof", "proof");
+    add_part(&out, report, "limited", "less passes than is wanted, which stops nothing");
     if (!str_empty(value_map_str(report, "refused")))
-        add_part(&out, report, "refused", "it would be refused (--force goes on), for");
+        add_part(&out, report, "refused", refusal);
     else
         buf_add_str(&out, "it would be done\n");
     xe_print(&out);
@@ -71,7 +75,7 @@ static bool take_result(struct xe *x, const struct value *report, struct value *
     const char *text = str_or_empty(value_map_str(report, "result")), *outcome = value_map_str(report, "outcome");
     *ret = (struct value){.type = VALUE_VOID};
     if (args_is(&x->args, ARGS_DRY_RUN)) {
-        print_report(x, report);
+        change_print_report(x, report, "it would be refused (--force goes on), for");
         x->is_said = true;
         return true;
     }

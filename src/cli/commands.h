@@ -13,6 +13,7 @@ enum command_flags {
     COMMAND_SELECTS_HOSTS = 2,    /* host=, uuid= or any field of a host chooses; see select.h */
     COMMAND_CHANGES_NETWORKS = 8, /* takes the switches of change.h */
     COMMAND_SELECTS_VMS = 16,     /* vm=, uuid= or any field of a VM chooses */
+    COMMAND_PLANS = 32,           /* takes --dry-run and --prove alone */
     COMMAND_FREE_PARAMS = 4,      /* takes names that are not known beforehand, as fields of a class */
 };
 

@@ -57,7 +57,8 @@ static bool run(struct xe *x, struct error **errp) {
     }
     warn_of_strangers(x, c);
     x->changes_networks = c->flags & COMMAND_CHANGES_NETWORKS;
-    if (!change_check(x, x->changes_networks, c->name, errp))
+    bool plans = c->flags & COMMAND_PLANS && !change_needs_change(x);
+    if (!change_check(x, x->changes_networks || plans, c->name, errp))
         return false;
     return check_required(x, c->required, errp) && xe_connect(x, c->flags & COMMAND_HOST_ONLY, errp) && c->run(x, errp);
 }

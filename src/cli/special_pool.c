@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "cli/change.h"
 #include "cli/commands.h"
 #include "cli/request.h"
 
@@ -42,12 +43,24 @@ static void add_master_password(struct request *r) {
     }
 }
 
+static bool pool_join_plan(struct request *r) {
+    _cleanup_value_ struct value report = {.type = VALUE_VOID};
+    request_add(r, value_bool(args_is(&r->x->args, ARGS_PROVE)));
+    request_add(r, value_bool(args_is(&r->x->args, ARGS_FORCE)));
+    if (!request_call(r, "pool.join_plan", &report))
+        return false;
+    change_print_report(r->x, &report, "it would be refused, for");
+    return true;
+}
+
 static bool pool_join(struct xe *x, struct error **errp) {
     struct request r = request_new(x, errp);
     request_add_text(&r, "master-address", NULL);
     request_add_text(&r, "master-username", NULL);
     add_master_password(&r);
     request_add_text(&r, "master-fingerprint", "");
+    if (args_is(&x->args, ARGS_DRY_RUN))
+        return pool_join_plan(&r);
     if (!request_call_void(&r, args_is(&x->args, ARGS_FORCE) ? "pool.join_force" : "pool.join"))
         return false;
     xe_print_message(x, "Host agent will restart and attempt to join pool in a few seconds...");
@@ -128,7 +141,8 @@ static const struct command list[] = {
     {"pool-fingerprint", "", "", "fingerprint of the pool's certificate authority, for pool-join and --fingerprint",
      pool_fingerprint, 0},
     {"pool-join", "master-address,master-username", "master-password,master-password-file,master-fingerprint,force",
-     "make this host a member of another pool; asks for the password when none is given", pool_join, 0},
+     "make this host a member of another pool (--dry-run: only say what it comes to); asks for the password", pool_join,
+     COMMAND_PLANS},
     {"pool-management-reconfigure", "network-uuid", "", "move management of all hosts to a network", pool_management,
      COMMAND_CHANGES_NETWORKS},
     {"pool-recover-slaves", "", "", "tell members where the new coordinator is; prints their uuids", pool_recover, 0},

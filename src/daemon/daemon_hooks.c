@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "daemon/daemon.h"
 #include "daemon/hostinfo.h"
+#include "daemon/join_plan.h"
 #include "daemon/network_history.h"
 #include "daemon/power.h"
 #include "daemon/rehearsal.h"
@@ -93,18 +94,71 @@ static void op_end(const struct error *error, void *userdata) {
     free(o);
 }
 
-static void hook_join(void *userdata, const struct api_join_args *args, api_op_done_fn *done, void *data) {
-    struct daemon *d = userdata;
+/* Who this host is by now: management may have moved. */
+static void refresh_facts(struct daemon *d) {
     struct net_agent_state s;
     struct rows_host facts;
     struct error *e = NULL;
     net_agent_state(netglue_agent(d->netglue), &s);
-    if (s.good && hostinfo_read(s.good, &facts, &e)) /* as they are by now: management may have moved */
+    if (s.good && hostinfo_read(s.good, &facts, &e))
         pool_start(d->pool, &facts);
     error_free(e);
-    struct pool_join_request r = {
-        .address = args->address, .user = args->user, .password = args->password, .fingerprint = args->fingerprint};
-    pool_join_other(d->pool, &r, op_end, op_new(d, done, data));
+}
+
+struct joining {
+    struct op *op;
+    struct api_join_args args; /* owned texts */
+};
+
+/*
+ * The paths have been measured. A leg that carries less than is wanted is no obstacle: the host joins, size-limited,
+ * and the alert will say what the log says now. What does stand in the way, the pool answers to the join itself.
+ */
+static void on_path_proven(struct error *error, const struct value *plan, void *data) {
+    struct joining *j = data;
+    const struct api_join_args *a = &j->args;
+    const char *limited = plan ? value_map_str(plan, "limited") : NULL;
+    if (!str_empty(limited))
+        log_warn("this host joins all the same: %s", limited);
+    if (error) {
+        op_end(error, j->op);
+    } else {
+        struct pool_join_request r = {.address = a->address,
+                                      .user = a->user,
+                                      .password = a->password,
+                                      .fingerprint = a->fingerprint,
+                                      .force = a->force};
+        pool_join_other(j->op->d->pool, &r, op_end, j->op);
+    }
+    free((char *)a->address);
+    free((char *)a->user);
+    explicit_bzero((char *)a->password, strlen(a->password));
+    free((char *)a->password);
+    free((char *)a->fingerprint);
+    free(j);
+}
+
+static void hook_join(void *userdata, const struct api_join_args *args, api_op_done_fn *done, void *data) {
+    struct daemon *d = userdata;
+    struct joining *j = xnew0(struct joining);
+    refresh_facts(d);
+    *j = (struct joining){.op = op_new(d, done, data),
+                          .args = {.address = xstrdup(args->address),
+                                   .user = xstrdup(args->user),
+                                   .password = xstrdup(args->password),
+                                   .fingerprint = xstrdup(args->fingerprint),
+                                   .force = args->force,
+                                   .prove = true}};
+    join_plan_start(d, &j->args, on_path_proven, j);
+}
+
+static void hook_join_plan(void *userdata, const struct api_join_args *args, api_query_done_fn *done, void *data) {
+    refresh_facts(userdata);
+    join_plan_start(userdata, args, done, data);
+}
+
+static void hook_join_look(void *userdata, const struct value *request, api_query_done_fn *done, void *data) {
+    join_plan_look(userdata, request, done, data);
 }
 
 static void hook_eject(void *userdata, const struct uuid *host, api_op_done_fn *done, void *data) {
@@ -486,6 +540,8 @@ void daemon_hooks_init(struct daemon *d) {
                                   .forward = hook_forward,
                                   .session_ask = hook_session_ask,
                                   .pool_join = hook_join,
+                                  .pool_join_plan = hook_join_plan,
+                                  .pool_join_look = hook_join_look,
                                   .pool_join_request = hook_join_request,
                                   .pool_eject = hook_eject,
                                   .pool_forget = hook_forget,

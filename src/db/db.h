@@ -138,6 +138,8 @@ struct db *db_fork(struct db *d, const int *classes, size_t n);
 void db_fork_insert(struct db *fork, int class_id, const struct uuid *uuid); /* fields get defaults */
 void db_fork_set(struct db *fork, int class_id, const struct uuid *uuid, unsigned field, struct value v /* taken */);
 void db_fork_delete(struct db *fork, int class_id, const struct uuid *uuid);
+/* What this transaction would write, written there; it must not change parts of sets and maps. It is not consumed. */
+void db_fork_txn(struct db *fork, const struct db_txn *t);
 
 /* ---- the volatile store ---- */
 /*

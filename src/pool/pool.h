@@ -72,11 +72,27 @@ void pool_prepare_address(struct pool *p, pool_done_fn *done, void *userdata);
 void pool_address_settled(struct pool *p); /* the change has ended, one way or the other */
 struct pool_join_request {
     const char *address, *user, *password, *fingerprint; /* fingerprint "": see POOL_FINGERPRINT_REQUIRED */
+    bool force;
 };
 void pool_join_other(struct pool *p, const struct pool_join_request *r, pool_done_fn *done, void *userdata);
 /* Coordinator: a host asks to be let in (pool.join_request). `result` is a map for the answer, NULL on failure. */
 typedef void pool_admitted_fn(const struct error *error, const struct value *result, void *userdata);
 void pool_admit(struct pool *p, const struct value *request, pool_admitted_fn *done, void *userdata);
+/*
+ * What that pool says of a join and what it would make of this host (pool.join_look); nothing is changed on either
+ * side. `table`: what this host has measured of the paths that an earlier look named, as JSON; "" nothing. `done` gets
+ * the answer, read.
+ */
+void pool_look_at(struct pool *p, const struct pool_join_request *r, const char *table, pool_admitted_fn *done,
+                  void *userdata);
+/* Coordinator: the same, seen from here. False when the request itself is not sound. */
+struct pool_joiner_view {
+    struct uuid host;
+    struct value problems; /* sentences; owned */
+    struct db_txn *rows;   /* that a join would write, for db_fork_txn and db_txn_abandon; NULL: it is a member */
+};
+bool pool_view_joiner(struct pool *p, const struct value *request, struct pool_joiner_view *ret,
+                      struct error **errp) _warn_unused_;
 /* Coordinator: removes a host; `forget`: without telling it (it is dead). */
 void pool_remove_host(struct pool *p, const struct uuid *host, bool forget, pool_done_fn *done, void *userdata);
 void pool_set_coordinator(struct pool *p, const struct uuid *host, pool_done_fn *done, void *userdata);

@@ -5,6 +5,7 @@
  * makes it a member comes back, is written to disk, and the daemon starts anew as a member. Cut short anywhere, the
  * host is still what it was.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/fs.h"
@@ -16,6 +17,7 @@
 
 #define CALL_TIMEOUT_MS 20000
 #define MAX_SKEW_MS 300000
+#define MAX_LOOK_VALUES 65536 /* of an answer: paths of 32 legs to 512 others at most */
 #define WRITE_DEADLINE_MS 15000
 #define TRUST_KEY "join-trust-on-first-use"
 
@@ -27,15 +29,21 @@ struct join {
     char *address, *session, *fingerprint;
     struct http_target target;
     struct value answer;
-    bool trusted_blindly;
+    bool trusted_blindly, force;
+    char *table;              /* of a look: what was measured, as JSON; "" nothing */
+    pool_admitted_fn *looked; /* NULL: it is no look, it joins */
     struct error *error;
 };
 
 static void join_end(struct join *j, const struct error *error) {
-    j->done(error, j->userdata);
+    if (j->looked)
+        j->looked(error, error ? NULL : &j->answer, j->userdata);
+    else
+        j->done(error, j->userdata);
     free(j->address);
     free(j->session);
     free(j->fingerprint);
+    free(j->table);
     value_done(&j->answer);
     error_free(j->error);
     free(j);
@@ -116,6 +124,31 @@ static void on_admitted(const struct value *result, const struct error *error, c
     db_server_set_aside(j->p->dbserver, "joined", on_stopped, j);
 }
 
+static void on_logged_out(const struct value *result, const struct error *error, const struct http_response *r,
+                          void *userdata) {
+    join_end(userdata, NULL); /* a session that stayed open ends by itself */
+}
+
+/* 3 of a look: what would become of this host there. */
+static void on_looked(const struct value *result, const struct error *error, const struct http_response *r,
+                      void *userdata) {
+    struct join *j = userdata;
+    const char *json = !error && result->type == VALUE_MAP ? value_map_str(result, "json") : NULL;
+    _cleanup_error_ struct error *e = NULL;
+    if (error) {
+        join_end(j, error);
+        return;
+    }
+    if (!json || !value_json_parse(json, strlen(json), 16, MAX_LOOK_VALUES, &j->answer, &e) ||
+        j->answer.type != VALUE_MAP) {
+        join_fail(j, ERR_INTERNAL_ERROR, "the coordinator's answer is not sound");
+        return;
+    }
+    struct value session = value_string(j->session);
+    join_call(j, "session.logout", &session, 1, on_logged_out);
+    value_done(&session);
+}
+
 /* 2: logged in; who we are goes out. */
 static void on_login(const struct value *result, const struct error *error, const struct http_response *r,
                      void *userdata) {
@@ -145,48 +178,51 @@ static void on_login(const struct value *result, const struct error *error, cons
     value_map_add(&request, "wall_ms", value_stringf("%lld", (long long)loop_wall_ms(p->config.loop)));
     value_map_add(&request, "version", value_stringf("%d", POOL_CHANNEL_VERSION));
     value_map_add(&request, "schema", value_string(model_schema_version));
+    value_map_add(&request, "force", value_string(j->force ? "true" : "false"));
+    if (j->looked)
+        value_map_add(&request, "table", value_string(j->table));
     struct value params[2] = {value_string(j->session), value_take(&request)};
-    join_call(j, "pool.join_request", params, 2, on_admitted);
+    if (j->looked)
+        join_call(j, "pool.join_look", params, 2, on_looked);
+    else
+        join_call(j, "pool.join_request", params, 2, on_admitted);
     value_done(&params[0]);
     value_done(&params[1]);
 }
 
-static void join_refuse(pool_done_fn *done, void *userdata, const char *code, const char *text) {
-    _cleanup_error_ struct error *e = NULL;
-    error_set(&e, code, text, NULL);
-    done(e, userdata);
-}
-
-void pool_join_other(struct pool *p, const struct pool_join_request *r, pool_done_fn *done, void *userdata) {
+/* False with *errp. `pin`: of the pool's authority; "" when whoever answers is trusted. */
+static bool may_ask(struct pool *p, const struct pool_join_request *r, char pin[static TLS_FINGERPRINT_SIZE],
+                    struct error **errp) {
     const struct row *pool = db_pool(p->config.db);
-    char pin[TLS_FINGERPRINT_SIZE] = "";
     if (!pool || !db_get_status(p->config.db).has_quorum) {
-        join_refuse(done, userdata, ERR_HOST_STILL_BOOTING, NULL);
-        return;
+        error_set(errp, ERR_HOST_STILL_BOOTING, NULL);
+        return false;
     }
     if (db_count(p->config.db, CLASS_host) != 1 || !pool_is_coordinator(p)) {
-        join_refuse(done, userdata, ERR_JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS, "");
-        return;
+        error_set(errp, ERR_JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS, "", NULL);
+        return false;
     }
     const char *trust = value_map_str(row_value(pool, FIELD_pool_other_config), TRUST_KEY);
-    bool blind = !r->fingerprint[0];
-    if (blind && !(trust && str_eq(trust, "true"))) {
-        join_refuse(done, userdata, ERR_POOL_FINGERPRINT_REQUIRED,
-                    "give master-fingerprint=, as 'xe pool-fingerprint' prints it in that pool; to trust whoever "
-                    "answers: xe pool-param-set uuid=... other-config:" TRUST_KEY "=true");
-        return;
+    if (!r->fingerprint[0] && !(trust && str_eq(trust, "true"))) {
+        error_set(errp, ERR_POOL_FINGERPRINT_REQUIRED,
+                  "give master-fingerprint=, as 'xe pool-fingerprint' prints it in that pool; to trust whoever "
+                  "answers: xe pool-param-set uuid=... other-config:" TRUST_KEY "=true",
+                  NULL);
+        return false;
     }
-    if (!blind && !tls_fingerprint_parse(r->fingerprint, pin)) {
-        join_refuse(done, userdata, ERR_INVALID_VALUE, "master-fingerprint");
-        return;
+    if (r->fingerprint[0] && !tls_fingerprint_parse(r->fingerprint, pin)) {
+        error_set(errp, ERR_INVALID_VALUE, "master-fingerprint", NULL);
+        return false;
     }
-    struct join *j = xnew0(struct join);
-    *j = (struct join){.p = p,
-                       .done = done,
-                       .userdata = userdata,
-                       .address = xstrdup(r->address),
-                       .fingerprint = xstrdup(pin),
-                       .trusted_blindly = blind};
+    return true;
+}
+
+/* 1: the connection, to the pool that is meant and to nobody else. */
+static void log_in(struct join *j, const struct pool_join_request *r) {
+    bool blind = !j->fingerprint[0];
+    j->trusted_blindly = blind;
+    j->address = xstrdup(r->address);
+    j->force = r->force;
     /*
      * The pin is of the authority; it stands in the chain that the server shows, so a connection to anybody else ends
      * before the password is sent.
@@ -197,12 +233,38 @@ void pool_join_other(struct pool *p, const struct pool_join_request *r, pool_don
                                      .wants_pool = true,
                                      .timeout_ms = CALL_TIMEOUT_MS};
     if (blind)
-        log_warn("joining the pool at %s without checking its fingerprint, as this host's pool permits it", r->address);
+        log_warn("asking the pool at %s without checking its fingerprint, as this host's pool permits it", r->address);
     struct value params[4] = {value_string(r->user), value_string(r->password), value_string("2.23"),
                               value_string("muster join")};
     join_call(j, "session.login_with_password", params, 4, on_login);
     for (unsigned i = 0; i < 4; i++)
         value_done(&params[i]);
+}
+
+void pool_join_other(struct pool *p, const struct pool_join_request *r, pool_done_fn *done, void *userdata) {
+    char pin[TLS_FINGERPRINT_SIZE] = "";
+    _cleanup_error_ struct error *e = NULL;
+    if (!may_ask(p, r, pin, &e)) {
+        done(e, userdata);
+        return;
+    }
+    struct join *j = xnew0(struct join);
+    *j = (struct join){.p = p, .done = done, .userdata = userdata, .fingerprint = xstrdup(pin)};
+    log_in(j, r);
+}
+
+void pool_look_at(struct pool *p, const struct pool_join_request *r, const char *table, pool_admitted_fn *done,
+                  void *userdata) {
+    char pin[TLS_FINGERPRINT_SIZE] = "";
+    _cleanup_error_ struct error *e = NULL;
+    if (!may_ask(p, r, pin, &e)) {
+        done(e, NULL, userdata);
+        return;
+    }
+    struct join *j = xnew0(struct join);
+    *j = (struct join){
+        .p = p, .looked = done, .userdata = userdata, .fingerprint = xstrdup(pin), .table = xstrdup(table)};
+    log_in(j, r);
 }
 
 /* ---- the coordinator ---- */
@@ -257,12 +319,33 @@ static void on_rows(struct error *error, void *userdata) {
     admission_end(a, NULL, &result);
 }
 
-static bool check_request(struct pool *p, const struct value *request, struct value *facts, struct rows_host *host,
-                          struct error **errp) {
+static bool clocks_agree(struct pool *p, int64_t theirs, struct error **errp) {
+    int64_t skew = theirs - loop_wall_ms(p->config.loop);
+    if (skew <= MAX_SKEW_MS && skew >= -MAX_SKEW_MS)
+        return true;
+    error_setf(errp, ERR_CLOCK_SKEW, "%lld", (long long)(skew / 1000));
+    return false;
+}
+
+static bool versions_agree(const struct value *request, struct error **errp) {
+    const char *schema = str_or_empty(value_map_str(request, "schema")),
+               *version = str_or_empty(value_map_str(request, "version"));
+    char ours[12];
+    snprintf(ours, sizeof(ours), "%d", POOL_CHANNEL_VERSION);
+    if (!str_eq(schema, model_schema_version))
+        error_set(errp, ERR_POOL_JOINING_HOST_MUST_HAVE_SAME_DB_SCHEMA, schema, model_schema_version, NULL);
+    else if (!str_eq(version, ours))
+        error_set(errp, ERR_POOL_JOINING_HOST_MUST_HAVE_SAME_PRODUCT_VERSION, NULL);
+    else
+        return true;
+    return false;
+}
+
+static bool read_request(struct pool *p, const struct value *request, struct value *facts, struct rows_host *host,
+                         int64_t *ret_wall_ms, struct error **errp) {
     const char *json = value_map_str(request, "json"), *csr = value_map_str(request, "csr"),
-               *wall = value_map_str(request, "wall_ms"), *schema = value_map_str(request, "schema");
-    int64_t theirs;
-    if (!json || !csr || !wall || !schema || !str_parse_int(wall, 0, INT64_MAX, &theirs)) {
+               *wall = value_map_str(request, "wall_ms");
+    if (!json || !csr || !wall || !str_parse_int(wall, 0, INT64_MAX, ret_wall_ms)) {
         error_setf(errp, ERR_INVALID_VALUE, "%s", "the request to join");
         return false;
     }
@@ -270,18 +353,38 @@ static bool check_request(struct pool *p, const struct value *request, struct va
         error_set(errp, ERR_HOST_IS_SLAVE, pool_coordinator_address(p), NULL);
         return false;
     }
-    int64_t skew = theirs - loop_wall_ms(p->config.loop);
-    if (skew > MAX_SKEW_MS || skew < -MAX_SKEW_MS) {
-        error_setf(errp, ERR_CLOCK_SKEW, "%lld", (long long)(skew / 1000));
+    return value_json_parse(json, strlen(json), 8, 4096, facts, errp) && rows_host_from_value(facts, host, errp);
+}
+
+static bool is_forced(const struct value *request) {
+    return str_eq(str_or_empty(value_map_str(request, "force")), "true");
+}
+
+static bool check_request(struct pool *p, const struct value *request, struct value *facts, struct rows_host *host,
+                          struct error **errp) {
+    int64_t wall_ms;
+    return read_request(p, request, facts, host, &wall_ms, errp) && clocks_agree(p, wall_ms, errp) &&
+           versions_agree(request, errp) && rows_join_check(p->config.db, host, is_forced(request), errp);
+}
+
+bool pool_view_joiner(struct pool *p, const struct value *request, struct pool_joiner_view *ret, struct error **errp) {
+    _cleanup_value_ struct value facts = {.type = VALUE_VOID};
+    _cleanup_error_ struct error *clock = NULL, *version = NULL;
+    struct rows_host host;
+    int64_t wall_ms;
+    if (!read_request(p, request, &facts, &host, &wall_ms, errp))
         return false;
-    }
-    if (!str_eq(schema, model_schema_version)) {
-        error_set(errp, ERR_POOL_JOINING_HOST_MUST_HAVE_SAME_DB_SCHEMA, schema, model_schema_version, NULL);
-        return false;
-    }
-    if (!value_json_parse(json, strlen(json), 8, 4096, facts, errp) || !rows_host_from_value(facts, host, errp))
-        return false;
-    return rows_join_check(p->config.db, host, errp);
+    *ret = (struct pool_joiner_view){.host = host.host, .problems = value_set()};
+    if (!clocks_agree(p, wall_ms, &clock))
+        value_set_add(&ret->problems, value_string_take(rows_join_sentence(clock)));
+    if (!versions_agree(request, &version))
+        value_set_add(&ret->problems, value_string_take(rows_join_sentence(version)));
+    rows_join_problems(p->config.db, &host, is_forced(request), &ret->problems);
+    if (db_get(p->config.db, CLASS_host, &host.host))
+        return true; /* its rows are there */
+    ret->rows = db_txn_new(p->config.db, "what a join would write");
+    rows_join(p->config.db, ret->rows, &host);
+    return true;
 }
 
 void pool_admit(struct pool *p, const struct value *request, pool_admitted_fn *done, void *userdata) {

@@ -134,8 +134,7 @@ struct made { /* what has been made for the joining host */
     struct uuid management_port; /* the bond that its management leg is in; none: that NIC itself */
 };
 
-/* The NIC of the joining host at the position of one of the coordinator's PIFs: the same network. */
-static int nic_at(struct db *d, const struct rows_host *h, const struct row *their_pif) {
+int rows_nic_at(struct db *d, const struct rows_host *h, const struct row *their_pif) {
     const struct row *network = db_follow(d, their_pif, FIELD_PIF_network);
     char bridge[16];
     for (unsigned i = 0; network && i < h->n_nics; i++) {
@@ -167,7 +166,7 @@ static void move_management(struct db_txn *t, const struct rows_host *h, unsigne
     TXN_SET(t, PIF, &made->nic_pif[nic], management, value_bool(false));
 }
 
-static int management_nic(const struct rows_host *h) {
+int rows_management_nic(const struct rows_host *h) {
     for (unsigned i = 0; i < h->n_nics; i++)
         if (h->nics[i].management)
             return (int)i;
@@ -184,7 +183,7 @@ static void mirror_bond(struct db *d, struct db_txn *t, const struct rows_host *
         return;
     for (size_t i = 0; i < members->set.n && n < ROWS_MAX_NICS; i++) {
         const struct row *member = db_get(d, CLASS_PIF, &members->set.items[i].ref);
-        int nic = member ? nic_at(d, h, member) : -1;
+        int nic = member ? rows_nic_at(d, h, member) : -1;
         if (nic < 0)
             continue;
         at[n++] = nic;
@@ -221,7 +220,7 @@ static void mirror_vlan(struct db *d, struct db_txn *t, const struct rows_host *
     if (!base || !theirs)
         return;
     struct uuid ours = {.b = {0}};
-    int nic = row_bool(base, FIELD_PIF_physical) ? nic_at(d, h, base) : -1;
+    int nic = row_bool(base, FIELD_PIF_physical) ? rows_nic_at(d, h, base) : -1;
     if (nic >= 0)
         ours = made->nic_pif[nic];
     for (unsigned i = 0; i < made->n_mirrors; i++)
@@ -235,7 +234,7 @@ static void mirror_vlan(struct db *d, struct db_txn *t, const struct rows_host *
     TXN_SET(t, VLAN, &u, untagged_PIF, value_ref(&pif));
     TXN_SET(t, VLAN, &u, tag, value_int(row_int(vlan, FIELD_VLAN_tag)));
     TXN_SET(t, PIF, &pif, VLAN_master_of, value_ref(&u));
-    int management = management_nic(h);
+    int management = rows_management_nic(h);
     if (management < 0 || h->management_vlan != row_int(vlan, FIELD_VLAN_tag))
         return;
     const struct uuid *under =
@@ -277,88 +276,6 @@ void rows_add_nic(struct db *d, struct db_txn *t, const struct uuid *host, const
     struct rows_host h = {.host = *host};
     struct uuid u = network ? network->uuid : rows_insert_nic_network(t, n);
     rows_insert_nic(t, &h, n, &u);
-}
-
-static bool bond_has_nic(struct db *d, const struct rows_host *h, const struct row *bond, unsigned nic) {
-    const struct value *legs = row_value(bond, FIELD_Bond_slaves);
-    for (size_t i = 0; i < legs->set.n; i++) {
-        const struct row *leg = db_get(d, CLASS_PIF, &legs->set.items[i].ref);
-        if (leg && nic_at(d, h, leg) == (int)nic)
-            return true;
-    }
-    return false;
-}
-
-/* Whether a bond of the coordinator will be made again over this NIC. */
-static bool pool_bonds_nic(struct db *d, const struct rows_host *h, unsigned nic) {
-    for (const struct row *b = db_first(d, CLASS_Bond); b; b = db_next(d, b)) {
-        const struct row *pif = db_follow(d, b, FIELD_Bond_master);
-        if (pif && uuid_eq(row_ref(pif, FIELD_PIF_host), row_ref(db_pool(d), FIELD_pool_master)) &&
-            bond_has_nic(d, h, b, nic))
-            return true;
-    }
-    return false;
-}
-
-/* Whether the joining host will have the VLAN that it is managed in: one of the coordinator's, over the same NIC. */
-static bool pool_has_vlan(struct db *d, const struct rows_host *h, unsigned management) {
-    for (const struct row *v = db_first(d, CLASS_VLAN); v; v = db_next(d, v)) {
-        const struct row *base = db_follow(d, v, FIELD_VLAN_tagged_PIF);
-        if (row_int(v, FIELD_VLAN_tag) != h->management_vlan || !base ||
-            !uuid_eq(row_ref(base, FIELD_PIF_host), row_ref(db_pool(d), FIELD_pool_master)))
-            continue;
-        const struct value *bonds = row_value(base, FIELD_PIF_bond_master_of);
-        const struct row *bond = bonds->set.n ? db_get(d, CLASS_Bond, &bonds->set.items[0].ref) : NULL;
-        if (bond ? bond_has_nic(d, h, bond, management) : nic_at(d, h, base) == (int)management)
-            return true;
-    }
-    return false;
-}
-
-/* Tag of the pool's own management; -1 untagged. */
-static int64_t pool_management_vlan(struct db *d) {
-    for (const struct row *p = db_first(d, CLASS_PIF); p; p = db_next(d, p))
-        if (row_bool(p, FIELD_PIF_management) &&
-            uuid_eq(row_ref(p, FIELD_PIF_host), row_ref(db_pool(d), FIELD_pool_master)))
-            return row_int(p, FIELD_PIF_VLAN);
-    return -1;
-}
-
-bool rows_join_check(struct db *d, const struct rows_host *h, struct error **errp) {
-    if (db_get(d, CLASS_host, &h->host)) {
-        error_setf(errp, ERR_HOST_ALREADY_IN_POOL,
-                   "host '%s' is a member already; to let it join anew, first run: xe pool-eject or xe host-forget",
-                   h->hostname);
-        return false;
-    }
-    for (const struct row *r = db_first(d, CLASS_host); r; r = db_next(d, r)) {
-        if (str_eq(row_str(r, FIELD_host_address), h->address)) {
-            error_setf(errp, ERR_HOST_ADDRESS_IN_USE,
-                       "host '%s' of the pool has the address %s already; give the joining host another one first (xe "
-                       "pif-reconfigure-ip)",
-                       row_str(r, FIELD_host_name_label), h->address);
-            return false;
-        }
-    }
-    int management = management_nic(h);
-    if (management < 0) {
-        error_setf(errp, ERR_HOST_HAS_NO_MANAGEMENT_IP, "%s", h->hostname);
-        return false;
-    }
-    /* A switch that aggregates ports does not talk to a NIC alone: the host would be gone. */
-    for (unsigned i = 0; i < h->n_nics; i++)
-        if (h->nics[i].bond[0] && !pool_bonds_nic(d, h, i)) {
-            error_set(errp, ERR_POOL_JOINING_HOST_HAS_BONDS, h->nics[i].bond, NULL);
-            return false;
-        }
-    if (h->management_vlan >= 0 && !pool_has_vlan(d, h, (unsigned)management)) {
-        char local[24], remote[24];
-        snprintf(local, sizeof(local), "%lld", (long long)h->management_vlan);
-        snprintf(remote, sizeof(remote), "%lld", (long long)pool_management_vlan(d));
-        error_set(errp, ERR_POOL_JOINING_HOST_MANAGEMENT_VLAN_DOES_NOT_MATCH, local, remote, NULL);
-        return false;
-    }
-    return true;
 }
 
 void rows_eject(struct db *d, struct db_txn *t, const struct uuid *host) {

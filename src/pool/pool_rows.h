@@ -70,7 +70,12 @@ void rows_first(struct db_txn *t, const struct uuid *pool, const struct rows_hos
 void rows_join(struct db *d, struct db_txn *t, const struct rows_host *h);
 /* One more NIC of a host that is a member already. */
 void rows_add_nic(struct db *d, struct db_txn *t, const struct uuid *host, const struct rows_nic *n);
-/* Why this host cannot join as it is; false with the API's code and the cure. */
-bool rows_join_check(struct db *d, const struct rows_host *h, struct error **errp) _warn_unused_;
+/* Why this host cannot join as it is; false with the API's code and the cure. `force` passes over what would only be
+ * poorer than it should be. */
+bool rows_join_check(struct db *d, const struct rows_host *h, bool force, struct error **errp) _warn_unused_;
+/* All of that: adds one sentence for each to a set. */
+void rows_join_problems(struct db *d, const struct rows_host *h, bool force, struct value *problems);
+/* "CODE: what it means (parameter: value)"; the caller owns it. */
+char *rows_join_sentence(const struct error *e);
 /* Removes the host and all rows that are only its own. */
 void rows_eject(struct db *d, struct db_txn *t, const struct uuid *host);

@@ -13,6 +13,9 @@ struct uuid rows_insert_nic_network(struct db_txn *t, const struct rows_nic *n);
 struct uuid rows_insert_nic(struct db_txn *t, const struct rows_host *h, const struct rows_nic *n,
                             const struct uuid *network);
 void rows_set_address(struct db_txn *t, const struct uuid *pif, const struct rows_address *a);
+/* The NIC of the joining host at the position of one of the coordinator's PIFs: the same network; -1 none. */
+int rows_nic_at(struct db *d, const struct rows_host *h, const struct row *their_pif);
+int rows_management_nic(const struct rows_host *h); /* -1 none */
 /* A PIF that is no NIC: of a bond (tag -1) or of a VLAN. */
 struct uuid rows_insert_port(struct db_txn *t, const struct rows_host *h, const char *device, const char *mac,
                              const struct uuid *network, int64_t tag);

@@ -82,6 +82,14 @@ static void join(void *userdata, const struct api_join_args *a, api_op_done_fn *
     ask(userdata, done, data);
 }
 
+/* The pool has one thing against it. */
+static void join_plan(void *userdata, const struct api_join_args *a, api_query_done_fn *done, void *data) {
+    _cleanup_value_ struct value report = value_map();
+    snprintf(asked, sizeof(asked), "plan %s %d %d", a->address, a->prove, a->force);
+    value_map_add(&report, "refused", value_string("CLOCK_SKEW: set them (seconds: 400)\n"));
+    done(NULL, &report, data);
+}
+
 static void eject(void *userdata, const struct uuid *host, api_op_done_fn *done, void *data) {
     snprintf(asked, sizeof(asked), "eject %s", fx_ref(host));
     ask(userdata, done, data);
@@ -108,6 +116,7 @@ static int setup_n(void **state, unsigned n) {
                             .host_op = host_op,
                             .host_query = host_query,
                             .pool_join = join,
+                            .pool_join_plan = join_plan,
                             .pool_eject = eject,
                             .pool_forget = eject,
                             .pool_set_coordinator = set_coordinator,
@@ -253,6 +262,29 @@ static void test_join(void **state) {
     assert_true(str_starts(fx_fail(fx, "pool.join", "[$S, \"10.0.0.9\", \"root\", \"pw\"]"), refuse));
 }
 
+/* A plan says all that stands in the way, of this host and of the pool; the join says the first of it. */
+static void test_join_plan(void **state) {
+    struct fx *fx = *state;
+    const char *said = fx_call(fx, "pool.join_plan", "[$S, \"10.0.0.9\", \"root\", \"pw\"]");
+    assert_string_equal(asked, "plan 10.0.0.9 0 0");
+    assert_non_null(strstr(said, "\"refused\":\"CLOCK_SKEW"));
+    struct uuid nic = fx_add(fx, CLASS_PIF), pif = fx_add(fx, CLASS_PIF), vlan = fx_add(fx, CLASS_VLAN);
+    fx_set(fx, CLASS_VLAN, &vlan, FIELD_VLAN_tagged_PIF, value_ref(&nic));
+    fx_set(fx, CLASS_VLAN, &vlan, FIELD_VLAN_untagged_PIF, value_ref(&pif));
+    said = fx_call(fx, "pool.join_plan", "[$S, \"10.0.0.9\", \"root\", \"pw\", \"aa:bb\", true]");
+    assert_string_equal(asked, "plan 10.0.0.9 1 0");
+    assert_non_null(strstr(said, "POOL_JOINING_HOST_HAS_NON_MANAGEMENT_VLANS: "));
+    assert_non_null(strstr(said, "CLOCK_SKEW"));
+    asked[0] = 0;
+    assert_string_equal(fx_fail(fx, "pool.join", "[$S, \"10.0.0.9\", \"root\", \"pw\"]"),
+                        "POOL_JOINING_HOST_HAS_NON_MANAGEMENT_VLANS");
+    assert_string_equal(asked, "");
+    said = fx_call(fx, "pool.join_plan", "[$S, \"10.0.0.9\", \"root\", \"pw\", \"\", false, true]");
+    assert_null(strstr(said, "NON_MANAGEMENT"));
+    fx_set(fx, CLASS_PIF, &pif, FIELD_PIF_management, value_bool(true)); /* that of management comes along */
+    fx_call(fx, "pool.join", "[$S, \"10.0.0.9\", \"root\", \"pw\"]");
+}
+
 /* What the daemon does not bring is said so, not pretended. */
 static void test_without_hooks(void **state) {
     struct fx *fx = *state;
@@ -340,6 +372,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_facts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_membership, setup, teardown),
         cmocka_unit_test_setup_teardown(test_join, setup_alone, teardown),
+        cmocka_unit_test_setup_teardown(test_join_plan, setup_alone, teardown),
         cmocka_unit_test_setup_teardown(test_without_hooks, setup_without_hooks, teardown),
         cmocka_unit_test_setup_teardown(test_reset_networking, setup, teardown),
         cmocka_unit_test_setup_teardown(test_evacuate, setup, teardown),
