@@ -50,6 +50,7 @@ static void free_change(struct net_change *ch) {
     error_free(ch->failure);
     db_watch_free(ch->watch);
     loop_source_free(ch->deadline);
+    loop_source_free(ch->renewal);
     free(ch->what);
     free(ch->who);
     free(ch->diff);

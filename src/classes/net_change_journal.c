@@ -108,6 +108,7 @@ static void resume(struct net_changes *all, const char *key, const char *id, con
     log_notice("network change %s (%s) was left behind by a coordinator; it is kept if all hosts have it within %d "
                "seconds, and taken back otherwise",
                id, ch->what, RESUME_MS / 1000);
+    net_change_keep_lifted(ch);
     net_change_wait(ch, RESUME_MS);
 }
 

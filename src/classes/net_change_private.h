@@ -65,8 +65,9 @@ struct net_change {
     enum net_change_offline offline;
     bool is_running;
     bool all_at_once;
-    bool one_by_one; /* hosts take their turns */
-    bool is_lifted;  /* hosts hold legs up for it, or measure */
+    bool one_by_one;             /* hosts take their turns */
+    bool is_lifted;              /* hosts hold legs up for it, or measure */
+    struct loop_source *renewal; /* of what is lifted */
     bool is_undoing;
     bool is_written; /* its rows, and its journal, are in the database */
     struct net_ops ops;
@@ -120,6 +121,8 @@ bool net_change_can_ask(const struct net_change *ch);
 /* ---- net_change_prove.c ---- */
 void net_change_try(struct net_change *ch);   /* ends in net_change_write, or ends the change */
 void net_change_lower(struct net_change *ch); /* hosts need not hold legs up any more */
+/* Of a change that another coordinator began: hosts go on holding their legs up until it has ended. */
+void net_change_keep_lifted(struct net_change *ch);
 
 /* ---- net_change_wait.c ---- */
 void net_change_write(struct net_change *ch);

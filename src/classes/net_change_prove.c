@@ -14,7 +14,12 @@
 #define ANSWER_MS 3000
 #define DOUBT_MS 1500
 #define MAX_DOUBTS 2
-#define LEASE_MS 30000 /* of lifted legs: a coordinator that dies leaves them that long, until the rows are written */
+/*
+ * Of lifted legs, renewed for as long as the change goes on: a coordinator that dies leaves them up that long, and no
+ * longer, even when nobody takes the change up.
+ */
+#define LEASE_MS 10000
+#define RENEW_MS 3000
 #define MAX_CHECKPOINT_S 3600
 
 static const char *name_of(const struct net_change *ch, const struct uuid *host) {
@@ -185,6 +190,40 @@ static void find_paths(struct net_change *ch) {
     }
 }
 
+static void on_renewed(struct error *error, const struct value *result, void *data) {
+    /* A host that does not hear it lowers its legs by itself. */
+}
+
+static void renew(struct loop_source *s, void *userdata) {
+    struct net_change *ch = userdata;
+    const struct api_hooks *h = api_hooks(ch->api);
+    loop_timer_set(s, RENEW_MS);
+    for (size_t i = 0; i < ch->n_measuring; i++) {
+        struct value args = value_map();
+        value_map_add(&args, "id", value_string(ch->id));
+        value_map_add(&args, "lease_ms", value_int(LEASE_MS));
+        /* Beside the questions of the change: its steps do not wait for these answers. */
+        h->network_ask(h->userdata, &ch->measuring[i].host, "net_renew", args, ANSWER_MS, on_renewed, NULL);
+    }
+}
+
+static void hold_lifted(struct net_change *ch) {
+    ch->is_lifted = true;
+    ch->renewal = loop_add_timer(api_loop(ch->api), RENEW_MS, renew, ch);
+}
+
+void net_change_keep_lifted(struct net_change *ch) {
+    struct db *d = api_db(ch->api);
+    if (!net_change_can_ask(ch))
+        return;
+    ch->measuring = xcalloc(db_count(d, CLASS_host) + 1, sizeof(*ch->measuring));
+    for (const struct row *r = db_first(d, CLASS_host); r; r = db_next(d, r))
+        if (api_host_is_live(ch->api, &r->uuid))
+            ch->measuring[ch->n_measuring++] = (struct measuring){.host = r->uuid};
+    hold_lifted(ch);
+    renew(ch->renewal, ch);
+}
+
 static void measure(struct net_change *ch) {
     find_paths(ch);
     if (!ch->n_measuring) {
@@ -200,7 +239,7 @@ static void measure(struct net_change *ch) {
         stage(ch);
         return;
     }
-    ch->is_lifted = true;
+    hold_lifted(ch);
     for (size_t i = 0; i < ch->n_measuring; i++) {
         struct value args = value_map();
         value_map_add(&args, "id", value_string(ch->id));
@@ -218,6 +257,7 @@ void net_change_lower(struct net_change *ch) {
         net_change_ask(ch, &ch->measuring[i].host, i, "net_lower", args, ANSWER_MS, NULL);
     }
     ch->is_lifted = false;
+    loop_source_free(TAKE(ch->renewal));
 }
 
 /* ---- planning ---- */

@@ -102,6 +102,14 @@ static void serve_prove(const struct uuid *from, const struct value *args, struc
         refuse(reply, "no paths were named");
 }
 
+static void serve_renew(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
+    struct network_calls *n = userdata;
+    uint64_t lease_ms = ms_of(args, "lease_ms", LEASE_MAX_MS);
+    net_agent_lift_renew(netglue_agent(n->netglue), text_of(args, "id"), lease_ms);
+    probing_ahead_renew(n->aheads, text_of(args, "id"), lease_ms);
+    pool_reply_return(reply, value_bool(true));
+}
+
 static void serve_lower(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
     struct network_calls *n = userdata;
     net_agent_lower(netglue_agent(n->netglue), text_of(args, "id"));
@@ -163,10 +171,10 @@ void network_calls_serve(struct network_calls *n, struct pool_channel *channel) 
     static const struct {
         const char *name;
         pool_serve_fn *fn;
-    } calls[] = {{"net_plan", serve_plan},    {"net_lift", serve_lift},     {"net_prove", serve_prove},
-                 {"net_lower", serve_lower},  {"net_stage", serve_stage},   {"net_go", serve_go},
-                 {"net_keep", serve_keep},    {"net_revert", serve_revert}, {"net_note", serve_note},
-                 {"net_before", serve_before}};
+    } calls[] = {{"net_plan", serve_plan},     {"net_lift", serve_lift},     {"net_prove", serve_prove},
+                 {"net_lower", serve_lower},   {"net_stage", serve_stage},   {"net_go", serve_go},
+                 {"net_keep", serve_keep},     {"net_revert", serve_revert}, {"net_note", serve_note},
+                 {"net_before", serve_before}, {"net_renew", serve_renew}};
     for (unsigned i = 0; i < ARRAY_SIZE(calls); i++)
         pool_channel_serve(channel, calls[i].name, calls[i].fn, n);
 }

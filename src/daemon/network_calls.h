@@ -6,6 +6,7 @@
  *   net_plan    config                       -> plan, diff, steps, management, problems; touches nothing
  *   net_lift    id, legs, lease_ms           -> legs carry more for a while
  *   net_prove   id, paths, deadline_ms       -> table: what the paths of the change pass
+ *   net_renew   id, lease_ms                 -> both go on: the coordinator lives
  *   net_lower   id                           -> the end of both
  *   net_stage   hash, seconds, person, gate, probes   how the change is to be tried once the rows say it
  *   net_go      hash                         -> it is this host's turn

@@ -332,6 +332,12 @@ void probing_ahead_start(struct probing_aheads *as, const char *id, const struct
     probe_prove(a->probe, deadline_ms, on_proof, a);
 }
 
+void probing_ahead_renew(struct probing_aheads *as, const char *id, uint64_t lease_ms) {
+    struct ahead *a = find(as, id);
+    if (a)
+        loop_timer_set(a->lease, lease_ms);
+}
+
 void probing_ahead_end(struct probing_aheads *as, const char *id) {
     struct ahead *a = find(as, id);
     if (a)

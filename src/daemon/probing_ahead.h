@@ -34,4 +34,5 @@ typedef void probing_ahead_fn(const struct value *table, const char *problem, vo
  */
 void probing_ahead_start(struct probing_aheads *as, const char *id, const struct value *paths, uint64_t deadline_ms,
                          uint64_t lease_ms, probing_ahead_fn *done, void *userdata);
+void probing_ahead_renew(struct probing_aheads *as, const char *id, uint64_t lease_ms);
 void probing_ahead_end(struct probing_aheads *as, const char *id);

@@ -131,6 +131,8 @@ void net_agent_plan(struct net_agent *a, const struct net_config *wanted, net_ag
 typedef void net_agent_done_fn(const char *problem, void *userdata);
 void net_agent_lift(struct net_agent *a, const char *id, const struct net_lift *lifts, unsigned n, uint64_t lease_ms,
                     net_agent_done_fn *done, void *userdata);
+/* The one who asked lives: `lease_ms` begins anew. A request that is not known stays so. */
+void net_agent_lift_renew(struct net_agent *a, const char *id, uint64_t lease_ms);
 void net_agent_lower(struct net_agent *a, const char *id);
 
 void net_agent_state(const struct net_agent *a, struct net_agent_state *ret);

@@ -101,6 +101,14 @@ void net_agent_lift(struct net_agent *a, const char *id, const struct net_lift *
     net_agent_consider_lifts(a);
 }
 
+void net_agent_lift_renew(struct net_agent *a, const char *id, uint64_t lease_ms) {
+    struct net_lift_request *q = *find(a, id);
+    if (!q)
+        return;
+    q->until_ms = loop_now_ms(a->loop) + lease_ms;
+    arm(a);
+}
+
 void net_agent_lower(struct net_agent *a, const char *id) {
     struct net_lift_request **at = find(a, id);
     if (!*at)

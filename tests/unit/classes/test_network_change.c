@@ -188,10 +188,20 @@ static void test_journal(void **state) {
     assert_false(a->is_there);
     assert_int_equal(mtu(nf), 9000);
     assert_non_null(journal(nf));
+    /* hosts hold their legs up for as long as they are told that it goes on */
+    unsigned n = n_asked("net_renew");
+    assert_true(n >= 3);
+    loop_sim_advance(nf->fx->sim, 9000);
+    assert_int_equal(n_asked("net_renew"), n + 9);
+    assert_int_equal(n_asked("net_lower"), 0);
     loop_sim_advance(nf->fx->sim, 400000);
     assert_true(a->is_there);
     assert_int_equal(mtu(nf), 1500);
     assert_null(journal(nf));
+    assert_int_equal(n_asked("net_lower"), 3);
+    n = n_asked("net_renew");
+    loop_sim_advance(nf->fx->sim, 60000);
+    assert_int_equal(n_asked("net_renew"), n);
     answer_free(a);
 }
 
@@ -212,9 +222,12 @@ static void test_left_behind(void **state) {
     fx_set(nf->fx, CLASS_pool, &nf->fx->pool, FIELD_pool_other_config, config);
     fx_settle(nf->fx);
     loop_sim_advance(nf->fx->sim, 10000);
-    assert_int_equal(mtu(nf), 9000); /* the host may yet come to it */
+    assert_int_equal(mtu(nf), 9000);        /* the host may yet come to it */
+    assert_true(n_asked("net_renew") >= 9); /* and the others hold their legs up for it, */
+    assert_int_equal(n_asked("net_lower"), 0);
     loop_sim_advance(nf->fx->sim, 60000);
     assert_int_equal(mtu(nf), 1500);
+    assert_int_equal(n_asked("net_lower"), 3); /* until it has ended */
     assert_string_equal(journal(nf), "network-change-timeout");
     assert_string_equal(value_map_str(&history.set.items[0], "id"), "0a0b0c");
     assert_string_equal(value_map_str(&history.set.items[0], "outcome"), "taken back");

@@ -286,6 +286,19 @@ static void test_legs_are_lifted_and_lowered(void **unused) {
     loop_sim_advance(sim, 61000);
     settle();
     assert_int_equal(fake_host_mtu(&h, "eth0"), 1500);
+    /* whoever asked for it lives, and then no more */
+    net_agent_lift(agent, "b", &lift, 1, 10000, note_done, &said);
+    settle();
+    for (unsigned i = 0; i < 5; i++) {
+        loop_sim_advance(sim, 9000);
+        net_agent_lift_renew(agent, "b", 10000);
+        net_agent_lift_renew(agent, "nobody's", 10000);
+    }
+    settle();
+    assert_int_equal(fake_host_mtu(&h, "eth0"), 9000);
+    loop_sim_advance(sim, 11000);
+    settle();
+    assert_int_equal(fake_host_mtu(&h, "eth0"), 1500);
     /* a change that goes on from there keeps what it needs */
     net_agent_lift(agent, "c", &lift, 1, 120000, note_done, &said);
     settle();
