@@ -189,6 +189,10 @@ static void add_boot(const struct rehearsal_parts *p, struct rehearsal_note *pro
     if (!is_empty && !f->not_done)
         f->not_done = text_of(&p->boot, "error");
     f->is_pending = truth_of(&p->boot, "pending");
+    const struct value *reset = value_map_get(&p->boot, "reset");
+    f->reset_path = text_of(reset, "path");
+    f->reset_words = text_of(reset, "words");
+    f->reset_problem = text_of(reset, "problem");
     f->problems = problems;
     f->n_problems = read_notes(&p->boot, "problems", problems);
     if (f->n_problems)

@@ -82,6 +82,14 @@ int netboot_reset(struct netboot *n, int argc, char *const argv[], bool is_xe);
  */
 char *netboot_take_trigger(struct netboot *n);
 bool netboot_trigger_is_there(const struct netboot *n);
+/* What the next boot would do with a trigger file; with the kernel open. Nothing is changed. */
+struct netboot_trigger {
+    char *path;    /* that it would look at; NULL none */
+    char *words;   /* what it would set up */
+    char *problem; /* why it would do nothing; NULL: it would do it, or there is none */
+};
+void netboot_foresee_trigger(struct netboot *n, struct netboot_trigger *ret);
+void netboot_trigger_done(struct netboot_trigger *t);
 /* Adds the NICs of the host that `c` does not know. */
 void netboot_add_nics(struct net_config *c, const struct net_observed *is);
 bool netboot_same_content(const struct net_config *a, const struct net_config *b);

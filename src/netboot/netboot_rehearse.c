@@ -14,6 +14,7 @@
 struct rehearsed {
     const char *source; /* as in the report of a boot; "none" */
     bool is_pending;
+    struct netboot_trigger trigger;
     char *config_error; /* good.json cannot be used */
     struct net_config *config;
     struct net_problems problems;
@@ -24,6 +25,7 @@ struct rehearsed {
 };
 
 static void done(struct rehearsed *r) {
+    netboot_trigger_done(&r->trigger);
     free(r->config_error);
     net_config_free(r->config);
     net_problems_done(&r->problems);
@@ -69,6 +71,7 @@ static void compare_scratch(struct rehearsed *r, const struct net_observed *then
 static bool rehearse(struct netboot *n, bool scratch, struct rehearsed *r, struct error **errp) {
     if (!netboot_open(n, /* need_switch= */ false, errp))
         return false;
+    netboot_foresee_trigger(n, &r->trigger);
     _cleanup_net_observed_ struct net_observed *is = netboot_observe(n, errp);
     if (!is || !choose(n, r, errp))
         return false;
@@ -127,10 +130,12 @@ static json_t *to_json(const struct rehearsed *r, const char *failed) {
     json_object_set_new(scratch, "error", text_of(r->scratch.error));
     json_object_set_new(scratch, "failure", text_of(r->scratch.failure));
     json_object_set_new(scratch, "took_ms", json_integer(r->scratch.took_ms));
-    return json_pack("{so so ss sb so si so so so si}", "error", text_of(failed), "source", text_of(r->source),
-                     "config_hash", hash, "pending", r->is_pending, "config_error", text_of(r->config_error),
-                     "generation", r->config ? (int)r->config->generation : 0, "problems", problems, "differences",
-                     differences, "scratch", scratch, "took_ms", (int)r->took_ms);
+    json_t *reset = json_pack("{so so so}", "path", text_of(r->trigger.path), "words", text_of(r->trigger.words),
+                              "problem", text_of(r->trigger.problem));
+    return json_pack("{so so so ss sb so si so so so si}", "reset", reset, "error", text_of(failed), "source",
+                     text_of(r->source), "config_hash", hash, "pending", r->is_pending, "config_error",
+                     text_of(r->config_error), "generation", r->config ? (int)r->config->generation : 0, "problems",
+                     problems, "differences", differences, "scratch", scratch, "took_ms", (int)r->took_ms);
 }
 
 static void say(const struct rehearsed *r, const char *failed) {
@@ -138,6 +143,10 @@ static void say(const struct rehearsed *r, const char *failed) {
         printf("the next boot would have no network: %s\n", failed);
     if (r->is_pending)
         printf("a network change is in progress; a boot now would take it back\n");
+    if (r->trigger.problem)
+        printf("%s\n", r->trigger.problem);
+    else if (r->trigger.path)
+        printf("a boot now would reset the network, as '%s' asks: %s\n", r->trigger.path, r->trigger.words);
     if (r->config_error)
         printf("%s\n", r->config_error);
     for (size_t i = 0; i < r->problems.n; i++) {
@@ -156,7 +165,8 @@ static void say(const struct rehearsed *r, const char *failed) {
 }
 
 static bool found_something(const struct rehearsed *r) {
-    return r->is_pending || r->config_error || r->problems.n || r->differences.n || r->scratch.failure;
+    return r->is_pending || r->trigger.path || r->trigger.problem || r->config_error || r->problems.n ||
+           r->differences.n || r->scratch.failure;
 }
 
 enum { OPT_JSON = 700, OPT_MODEL_ONLY };

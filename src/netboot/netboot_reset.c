@@ -215,23 +215,29 @@ bool netboot_trigger_is_there(const struct netboot *n) {
     return path != NULL;
 }
 
-static bool obey(struct netboot *n, const struct buf *text, char **ret_words, struct error **errp) {
-    _cleanup_net_reset_words_ struct net_reset_words words = {0};
+/* What the network would be after it; nothing is written. */
+static struct net_config *read_reset(struct netboot *n, const struct buf *text, struct net_reset_words *words,
+                                     char **ret_words, struct error **errp) {
     struct net_problems ignored = {0};
     enum net_store_source source;
     struct error *none = NULL;
-    if (!net_reset_words_parse(buf_str(text), text->size, &words, errp))
-        return false;
+    if (!net_reset_words_parse(buf_str(text), text->size, words, errp))
+        return NULL;
     _cleanup_net_observed_ struct net_observed *is = netboot_observe(n, errp);
     if (!is)
-        return false;
+        return NULL;
     _cleanup_net_config_ struct net_config *good = net_store_load(n->net_dir, &source, &ignored, &none);
     error_free(none);
     net_problems_done(&ignored);
     _cleanup_net_config_ struct net_config *base = good ? net_config_copy(good) : net_config_new();
     netboot_add_nics(base, is);
-    default_device(good, &words);
-    _cleanup_net_config_ struct net_config *target = reset_config(base, good, &words, ret_words, errp);
+    default_device(good, words);
+    return reset_config(base, good, words, ret_words, errp);
+}
+
+static bool obey(struct netboot *n, const struct buf *text, char **ret_words, struct error **errp) {
+    _cleanup_net_reset_words_ struct net_reset_words words = {0};
+    _cleanup_net_config_ struct net_config *target = read_reset(n, text, &words, ret_words, errp);
     if (!target)
         return false;
     if (words.text[NET_RESET_MASTER]) {
@@ -244,6 +250,29 @@ static bool obey(struct netboot *n, const struct buf *text, char **ret_words, st
     }
     return net_store_commit(n->net_dir, target, errp) && net_store_clear_pending(n->net_dir, errp) &&
            net_store_clear_refused(n->net_dir, errp);
+}
+
+void netboot_foresee_trigger(struct netboot *n, struct netboot_trigger *ret) {
+    _cleanup_buf_ struct buf text = BUF_INIT;
+    _cleanup_net_reset_words_ struct net_reset_words words = {0};
+    struct error *e = NULL;
+    *ret = (struct netboot_trigger){0};
+    ret->path = find_trigger(n, &text, &ret->problem);
+    if (!ret->path)
+        return;
+    free(TAKE(ret->problem)); /* of another one, which is not looked at then */
+    _cleanup_net_config_ struct net_config *target = read_reset(n, &text, &words, &ret->words, &e);
+    if (!target)
+        ret->problem = strf("the network reset that '%s' asks for is not done: %s", ret->path,
+                            error_n_params(e) ? error_param(e, 0) : error_text(e));
+    error_free(e);
+}
+
+void netboot_trigger_done(struct netboot_trigger *t) {
+    free(t->path);
+    free(t->words);
+    free(t->problem);
+    *t = (struct netboot_trigger){0};
 }
 
 char *netboot_take_trigger(struct netboot *n) {

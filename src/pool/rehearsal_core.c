@@ -14,13 +14,13 @@ static const enum rehearsal_code codes[] = {REHEARSAL_NOT_DONE,     REHEARSAL_CO
                                             REHEARSAL_NO_CONFIG,    REHEARSAL_CHANGE_PENDING,
                                             REHEARSAL_BOOT_PROBLEM, REHEARSAL_DIFFERS,
                                             REHEARSAL_BOOT_FAILS,   REHEARSAL_NOT_AS_WANTED,
-                                            REHEARSAL_NO_WAY,       REHEARSAL_LEG,
-                                            REHEARSAL_COORDINATOR,  REHEARSAL_CERTIFICATE,
-                                            REHEARSAL_CLOCK,        REHEARSAL_DISK,
-                                            REHEARSAL_IDENTITY,     REHEARSAL_DATABASE,
-                                            REHEARSAL_MAJORITY,     REHEARSAL_ALONE,
-                                            REHEARSAL_OTHER_AWAY,   REHEARSAL_PROGRAM,
-                                            REHEARSAL_UNIT};
+                                            REHEARSAL_RESET,        REHEARSAL_NO_WAY,
+                                            REHEARSAL_LEG,          REHEARSAL_COORDINATOR,
+                                            REHEARSAL_CERTIFICATE,  REHEARSAL_CLOCK,
+                                            REHEARSAL_DISK,         REHEARSAL_IDENTITY,
+                                            REHEARSAL_DATABASE,     REHEARSAL_MAJORITY,
+                                            REHEARSAL_ALONE,        REHEARSAL_OTHER_AWAY,
+                                            REHEARSAL_PROGRAM,      REHEARSAL_UNIT};
 
 const enum rehearsal_code *rehearsal_codes(size_t *ret_n) {
     *ret_n = ARRAY_SIZE(codes);
@@ -81,6 +81,23 @@ static char *repair(const struct judge *j) {
 
 /* ---- the network of the next boot ---- */
 
+static void judge_reset(struct judge *j) {
+    const struct rehearsal_facts *f = j->f;
+    if (!str_empty(f->reset_problem)) {
+        say(j, REHEARSAL_RESET, WARNING,
+            "remove that file on the host, or write what was meant with: muster-netboot reset --at-boot",
+            "Host '%s': %s", host(j), f->reset_problem);
+    } else if (!str_empty(f->reset_path)) {
+        _cleanup_free_ char *cure =
+            strf("remove '%s' on the host when that is not meant; when it is, restart the host with force=true",
+                 f->reset_path);
+        say(j, REHEARSAL_RESET, BLOCKER, cure,
+            "Host '%s': its next boot resets its network, as '%s' asks: it will be %s, without bonds and VLANs beside "
+            "it",
+            host(j), f->reset_path, str_or_empty(f->reset_words));
+    }
+}
+
 static void judge_boot(struct judge *j) {
     const struct rehearsal_facts *f = j->f;
     _cleanup_free_ char *cure = repair(j);
@@ -99,6 +116,7 @@ static void judge_boot(struct judge *j) {
         say(j, REHEARSAL_CHANGE_PENDING, BLOCKER,
             "wait for its end, a minute at most, or take it back with: muster-netboot revert",
             "Host '%s': a network change is in progress; a restart now would take it back", host(j));
+    judge_reset(j);
     for (unsigned i = 0; i < f->n_problems; i++)
         say(j, REHEARSAL_BOOT_PROBLEM, f->problems[i].is_management && !f->problems[i].is_less ? BLOCKER : WARNING,
             str_or_empty(f->problems[i].cure), "%.*s", sentence_size(f->problems[i].text), f->problems[i].text);

@@ -21,6 +21,7 @@ enum rehearsal_code {
     REHEARSAL_DIFFERS = 305,       /* a boot would make it otherwise than it is now */
     REHEARSAL_BOOT_FAILS = 306,    /* tried in namespaces of its own */
     REHEARSAL_NOT_AS_WANTED = 307, /* the pool wants another network */
+    REHEARSAL_RESET = 308,         /* a trigger file waits: the boot would reset the network */
     REHEARSAL_NO_WAY = 310,        /* no leg of management carries the control size to anybody */
     REHEARSAL_LEG = 311,           /* a leg is dead or limited */
     REHEARSAL_COORDINATOR = 312,   /* out of reach */
@@ -65,6 +66,8 @@ struct rehearsal_facts {
     const char *config_error; /* the last known good is damaged */
     const char *no_config;    /* nothing usable */
     bool is_pending;
+    const char *reset_path, *reset_words; /* a trigger file of the emergency network reset, and what it asks for */
+    const char *reset_problem;            /* why the boot would not do it */
     const struct rehearsal_note *problems, *differences;
     unsigned n_problems, n_differences;
     const char *boot_failure;

@@ -99,6 +99,13 @@ static void test_configuration(void **state) {
     f.is_changing = true;
     expect(f, REHEARSAL_CHANGE_PENDING, true, "a network change is in progress", "wait for its end");
     f = sound();
+    f.reset_path = "/tmp/network-reset";
+    f.reset_words = "NIC eth0, by DHCP";
+    expect(f, REHEARSAL_RESET, true, "resets its network, as '/tmp/network-reset' asks: it will be NIC eth0, by DHCP",
+           "remove '/tmp/network-reset' on the host");
+    f.reset_problem = "'/tmp/network-reset' is not obeyed";
+    expect(f, REHEARSAL_RESET, false, "is not obeyed", "remove that file");
+    f = sound();
     f.wanted_diff = "xapi0: MTU 1500 to 9000";
     expect(f, REHEARSAL_NOT_AS_WANTED, false, "another network of it than it has", "network-text");
 }
