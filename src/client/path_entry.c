@@ -19,9 +19,14 @@ bool path_entry_parse(const char *key, const char *sizes, struct path_entry *ret
     const char *bar = strchr(sizes, '/');
     if (!leg || leg >= sizeof(p.leg) || !peer_leg || peer_leg >= sizeof(p.peer_leg) || !bar || bar - sizes > 5)
         return false;
-    char number[8] = "";
+    char number[8] = "", whole[8] = "";
+    size_t len = strlen(bar + 1);
+    len -= len && bar[len] == '?'; /* in doubt: what was proven last counts */
+    if (len >= sizeof(whole))
+        return false;
     memcpy(number, sizes, (size_t)(bar - sizes));
-    if (!str_parse_int(number, 0, MAX_SIZE, &passes) || !str_parse_int(bar + 1, 0, MAX_SIZE, &wanted))
+    memcpy(whole, bar + 1, len);
+    if (!str_parse_int(number, 0, MAX_SIZE, &passes) || !str_parse_int(whole, 0, MAX_SIZE, &wanted))
         return false;
     memcpy(p.leg, key, leg);
     memcpy(p.peer, arrow + 1, UUID_LEN);

@@ -176,7 +176,7 @@ void probing_entry(const struct probe_edge *e, char key[static 96], char text[st
     int n = snprintf(key, 96, "%s>%s/%s", e->leg, uuid_text(&e->peer, host), e->peer_leg);
     if (e->vlan)
         snprintf(key + n, 96 - (size_t)n, "@%u", e->vlan);
-    snprintf(text, 32, "%u/%u", e->size, e->wanted);
+    snprintf(text, 32, e->doubted ? "%u/%u?" : "%u/%u", e->size, e->wanted);
 }
 
 bool probing_entry_parse(const char *key, const char *text, struct probe_edge *ret) {
@@ -186,7 +186,7 @@ bool probing_entry_parse(const char *key, const char *text, struct probe_edge *r
     char host[UUID_TEXT_SIZE];
     int64_t vlan = 0;
     unsigned size, wanted;
-    char end;
+    char mark = 0, end;
     if (!slash || (size_t)(arrow - key) >= sizeof(e.leg) || slash - arrow != UUID_TEXT_SIZE ||
         strlen(slash + 1) >= sizeof(e.peer_leg) + 5)
         return false;
@@ -197,9 +197,11 @@ bool probing_entry_parse(const char *key, const char *text, struct probe_edge *r
     memcpy(e.peer_leg, slash + 1, leg_len);
     memcpy(host, arrow + 1, UUID_TEXT_SIZE - 1);
     host[UUID_TEXT_SIZE - 1] = 0;
-    if (!uuid_parse(host, &e.peer) || sscanf(text, "%5u/%5u%c", &size, &wanted, &end) != 2 || size > PROBE_MAX_SIZE ||
+    int n = sscanf(text, "%5u/%5u%c%c", &size, &wanted, &mark, &end);
+    if (!uuid_parse(host, &e.peer) || n < 2 || n > 3 || (n == 3 && mark != '?') || size > PROBE_MAX_SIZE ||
         wanted > PROBE_MAX_SIZE)
         return false;
+    e.doubted = n == 3;
     e.vlan = (uint16_t)vlan;
     e.size = (uint16_t)size;
     e.wanted = (uint16_t)wanted;

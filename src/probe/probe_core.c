@@ -8,6 +8,12 @@ static const uint16_t patience[] = {200, 300, 400, 600};
 #define LADDER_PATIENCE_MS 350
 #define LADDER_TRIES 2
 #define BAD_PERIOD_MS 700
+/*
+ * What shares a port with a path that was not answered is asked at once, but not sooner than this after it was proven:
+ * answers are lost, too, and one that is must not have everything measured over and over.
+ */
+#define SUSPICION_MIN_AGE_MS 700
+#define SUSPICION_TRY 2 /* answers that were lost in a row */
 #define N_RUNGS 10
 #define ANSWERS_PER_SECOND 4000
 /* Edges that may be in flight at once: bounds the burst (each sends at most N_RUNGS frames). */
@@ -134,6 +140,7 @@ void probe_core_configure(struct probe_core *c, const struct probe_leg *legs, un
                     c->n_active += e->phase != PHASE_IDLE;
                 } else if (was && was->e.wanted == e->e.wanted) {
                     e->e = was->e;
+                    e->e.doubted = false; /* what ran was broken off */
                     e->due_ms = was->phase == PHASE_IDLE ? was->due_ms : now_ms;
                 }
                 c->n_edges++;
@@ -158,6 +165,7 @@ void probe_core_forget(struct probe_core *c, const struct uuid *host, uint64_t n
             c->n_active--;
         e->phase = PHASE_IDLE;
         e->e.state = PROBE_UNKNOWN;
+        e->e.doubted = false;
         e->e.size = 0;
         e->e.measured_ms = 0;
         e->due_ms = now_ms;
@@ -173,19 +181,23 @@ bool probe_core_settled(const struct probe_core *c, uint64_t since_ms) {
 }
 
 static void conclude(struct probe_core *c, struct edge *e, enum probe_state state, uint16_t size, uint64_t now_ms) {
-    if (e->e.state != state || e->e.size != size)
+    bool is_first = e->e.state == PROBE_UNKNOWN;
+    if (e->e.state != state || e->e.size != size || e->e.doubted)
         c->generation++;
+    e->e.doubted = false;
     e->e.state = state;
     e->e.size = size;
     e->e.measured_ms = now_ms;
     e->phase = PHASE_IDLE;
     c->n_active--;
     /*
-     * Spread the rounds: up to a quarter of the period of jitter. What is bad is looked at more often, so that all
-     * edges of a cured port recover together and no half-recovered picture accuses somebody else.
+     * Spread the rounds: up to a quarter of the period of jitter, and over nearly all of it after the first, which all
+     * have at the same time: so whenever a port goes bad, one of its paths is asked soon. What is bad is looked at more
+     * often, so that all edges of a cured port recover together and no half-recovered picture accuses somebody else.
      */
     uint64_t period = state == PROBE_PROVEN ? c->period_ms : MIN(c->period_ms, (uint64_t)BAD_PERIOD_MS);
-    e->due_ms = now_ms + period - next_random(c) % (period / 4 + 1);
+    uint64_t jitter = is_first && state == PROBE_PROVEN ? period * 3 / 4 : period / 4;
+    e->due_ms = now_ms + period - next_random(c) % (jitter + 1);
 }
 
 static void send_rungs(struct probe_core *c, struct edge *e, probe_send_fn *send, void *userdata) {
@@ -246,12 +258,37 @@ static void ladder_result(struct probe_core *c, struct edge *e, uint64_t now_ms,
         conclude(c, e, PROBE_LIMITED, e->pass, now_ms);
         return;
     }
+    if (e->e.state == PROBE_PROVEN &&
+        e->pass > PROBE_MIN_SIZE) { /* limited it is; the rest only finds the exact size */
+        e->e.state = PROBE_LIMITED;
+        e->e.size = e->pass;
+        e->e.doubted = false;
+        c->generation++;
+    }
     send_rungs(c, e, send, userdata);
+}
+
+/*
+ * A path that was proven is not answered. Those that share its leg here or there are asked now and not with their next
+ * turn: which port it is shows when all of them have been measured.
+ */
+static void suspect(struct probe_core *c, struct edge *e, uint64_t now_ms) {
+    e->e.doubted = true;
+    c->generation++;
+    for (unsigned i = 0; i < c->n_edges; i++) {
+        struct edge *o = &c->edges[i];
+        if (o->phase == PHASE_IDLE && o->e.vlan == e->e.vlan &&
+            (o->leg == e->leg || (uuid_eq(&o->e.peer, &e->e.peer) && !strcmp(o->e.peer_leg, e->e.peer_leg) &&
+                                  uuid_eq(&c->legs[o->leg].l.group, &c->legs[e->leg].l.group))))
+            o->due_ms = MIN(o->due_ms, MAX(now_ms, o->e.measured_ms + SUSPICION_MIN_AGE_MS));
+    }
 }
 
 /* Patience of the current try has ended. */
 static void next_try(struct probe_core *c, struct edge *e, uint64_t now_ms, probe_send_fn *send, void *userdata) {
     e->try++;
+    if (e->phase == PHASE_ASK && e->e.state == PROBE_PROVEN && e->try == SUSPICION_TRY)
+        suspect(c, e, now_ms);
     if (e->phase == PHASE_LADDER) {
         if (e->try < LADDER_TRIES) {
             e->due_ms = now_ms + LADDER_PATIENCE_MS;

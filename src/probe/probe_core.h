@@ -49,6 +49,7 @@ struct probe_edge {
     uint16_t vlan;
     uint16_t wanted;
     uint16_t size; /* the largest size that was answered; 0 when dead or unknown */
+    bool doubted;  /* proven, but the measurement that runs has not been answered as it should */
     enum probe_state state;
     uint64_t measured_ms; /* when the state was last confirmed; 0: never */
 };

@@ -9,8 +9,9 @@ struct port {
     unsigned leg;
     uint16_t vlan;
     uint16_t wanted;
-    uint16_t out, in;     /* the largest size of any edge through it */
-    unsigned n_out, n_in; /* edges measured through it */
+    uint16_t out, in;                    /* the largest size of any edge through it */
+    unsigned n_out, n_in;                /* edges measured through it */
+    unsigned n_rest, n_shaky, n_doubted; /* see count_rest */
 };
 
 struct work {
@@ -190,6 +191,46 @@ static void port_verdict(struct work *w, const struct port *p) {
     f->passes = out && in ? MIN(p->out, p->in) : out ? p->out : p->in;
 }
 
+/* A port that loses what is wanted and passes something, both ways. */
+static bool port_accused(const struct port *p) {
+    return p->n_out && p->n_in && p->out && p->in && p->out < p->wanted && p->in < p->wanted;
+}
+
+/* Of the paths that cross no accused port: how many there are, are not as they should be, are in doubt. */
+static void count_rest(struct work *w) {
+    for (unsigned i = 0; i < w->n_reports; i++)
+        for (unsigned n = 0; n < w->reports[i].n_edges; n++) {
+            const struct probe_edge *e = &w->reports[i].edges[n];
+            int to, leg, peer_leg;
+            if (!edge_counts(w, i, e, &to, &leg, &peer_leg))
+                continue;
+            struct port *a = port_at(w, i, (unsigned)leg, e->vlan);
+            if (port_accused(a) || port_accused(port_at(w, (unsigned)to, (unsigned)peer_leg, e->vlan)))
+                continue;
+            a->n_rest++;
+            a->n_shaky += e->doubted || e->size < e->wanted;
+            a->n_doubted += e->doubted;
+        }
+}
+
+/*
+ * The signs are those of the network as a whole, and it is not all measured yet: half of what does not cross an accused
+ * port is not as it should be, either, and some of it is being measured. When one port is to blame, nothing else is in
+ * doubt, and it is told at once; this waits for the measurements that run, a few seconds at most.
+ */
+static bool may_be_everywhere(const struct work *w, const struct port *p) {
+    unsigned n_rest = 0, n_shaky = 0, n_doubted = 0;
+    for (unsigned i = 0; i < w->n_ports; i++) {
+        const struct port *o = &w->ports[i];
+        if (o->vlan != p->vlan || !uuid_eq(&leg_of(w, o)->group, &leg_of(w, p)->group))
+            continue;
+        n_rest += o->n_rest;
+        n_shaky += o->n_shaky;
+        n_doubted += o->n_doubted;
+    }
+    return n_doubted && n_shaky * 2 >= n_rest;
+}
+
 /* Edges that are worse than both of their ports: between switches it is the link between them. Said once per pair of
  * switches. */
 static void link_verdicts(struct work *w) {
@@ -290,8 +331,10 @@ unsigned probe_diagnose(const struct probe_report *reports, unsigned n_reports,
     }
     unsigned n_groups = w.n_faults;
     unsigned n_ports = w.n_ports;
+    count_rest(&w);
     for (unsigned i = 0; i < n_ports; i++)
-        if (port_limited(&w.ports[i]) && !verdict_given(&w, &w.ports[i], n_groups))
+        if (port_limited(&w.ports[i]) && !verdict_given(&w, &w.ports[i], n_groups) &&
+            !may_be_everywhere(&w, &w.ports[i]))
             port_verdict(&w, &w.ports[i]);
     link_verdicts(&w);
     qsort(w.faults, w.n_faults, sizeof(*w.faults), fault_order);

@@ -6,7 +6,8 @@
  *
  *   a port passes at least the largest size of any edge through it; when that is less than wanted, the port is limited;
  *   an edge that is smaller than both of its ports explain, between two switches, accuses the link between them;
- *   when every port of a network shows the same limit, it is the network as a whole.
+ *   when every port of a network shows the same limit, it is the network as a whole; while paths that do not cross the
+ *   ports in question are in doubt, too, none of those is accused yet.
  *
  * The same function runs on each host over the reports of all, so all come to the same verdicts; each verdict belongs
  * to one host (or to the pool) which reports it.

@@ -356,6 +356,70 @@ static void test_whole_fabric(void **state) {
     fabric_free(f);
 }
 
+/* Paths are measured one after another: while they are, no port is accused of what the whole network has. */
+static void test_whole_fabric_accuses_no_port_on_the_way(void **state) {
+    for (unsigned n_hosts = 2; n_hosts <= 4; n_hosts += 2)
+        for (unsigned warm_ms = 1000; warm_ms < 4000; warm_ms += 170) {
+            struct fabric *f = fabric_new(n_hosts, true);
+            bool is_named = false;
+            fabric_run(f, warm_ms);
+            f->isl = 1500;
+            for (unsigned h = 0; h < n_hosts; h++)
+                for (unsigned l = 0; l < N_LEGS; l++)
+                    f->out[h][l] = f->in[h][l] = 1500;
+            for (unsigned i = 0; i < 200; i++) {
+                fabric_run(f, 50);
+                unsigned n = diagnose(f, faults);
+                for (unsigned k = 0; k < n; k++) {
+                    is_named |= faults[k].kind == PROBE_FAULT_FABRIC_LIMITED;
+                    if (faults[k].kind == PROBE_FAULT_LEG_LIMITED && faults[k].direction == PROBE_BOTH)
+                        fail_msg("%u hosts, %u ms: leg %s on VLAN %u is accused after %u ms (of %u)", n_hosts, warm_ms,
+                                 faults[k].leg, faults[k].vlan, i * 50, n);
+                }
+            }
+            assert_true(is_named);
+            assert_int_equal(diagnose(f, faults), 1);
+            fabric_free(f);
+        }
+}
+
+/* A leg alone is told at once, whenever it happens between two measurements. */
+static void test_limited_leg_is_told_soon(void **state) {
+    unsigned slowest = 0;
+    for (unsigned n_hosts = 2; n_hosts <= 4; n_hosts += 2)
+        for (unsigned warm_ms = 1000; warm_ms < 4000; warm_ms += 170) {
+            struct fabric *f = fabric_new(n_hosts, true);
+            unsigned took = 0, n = 0;
+            fabric_run(f, warm_ms);
+            f->out[1][1] = f->in[1][1] = 1500;
+            while (took < 10000 &&
+                   !(n == 1 && faults[0].kind == PROBE_FAULT_LEG_LIMITED && faults[0].direction == PROBE_BOTH)) {
+                fabric_run(f, 50);
+                took += 50;
+                n = diagnose(f, faults);
+            }
+            slowest = MAX(slowest, took);
+            fabric_free(f);
+        }
+    print_message("the slowest was told after %u ms\n", slowest);
+    assert_true(slowest <=
+                5000); /* 3 s between two measurements, 1.5 s of doubt, a first ladder; the alert waits 1.5 s */
+}
+
+/* All ports of one switch: that is no matter of the whole network, and each is told. */
+static void test_one_switch_limited(void **state) {
+    struct fabric *f = fabric_new(2, true);
+    fabric_run(f, 3000);
+    for (unsigned h = 0; h < 2; h++)
+        f->out[h][0] = f->in[h][0] = 1500;
+    fabric_run(f, 8000);
+    unsigned n = diagnose(f, faults);
+    assert_int_equal(n, 2);
+    expect_leg(f, n, 0, "eth0", PROBE_FAULT_LEG_LIMITED, PROBE_BOTH, 0, 1500);
+    expect_leg(f, n, 1, "eth0", PROBE_FAULT_LEG_LIMITED, PROBE_BOTH, 0, 1500);
+    fabric_free(f);
+}
+
 static void test_host_down_accuses_no_port(void **state) {
     struct fabric *f = fabric_new(4, true);
     fabric_run(f, 500);
@@ -420,6 +484,9 @@ int main(void) {
         cmocka_unit_test(test_untagged_not_carried),
         cmocka_unit_test(test_link_between_switches),
         cmocka_unit_test(test_whole_fabric),
+        cmocka_unit_test(test_whole_fabric_accuses_no_port_on_the_way),
+        cmocka_unit_test(test_limited_leg_is_told_soon),
+        cmocka_unit_test(test_one_switch_limited),
         cmocka_unit_test(test_host_down_accuses_no_port),
         cmocka_unit_test(test_fault_comes_and_goes),
         cmocka_unit_test(test_some_loss_is_no_fault),
