@@ -57,7 +57,11 @@ static bool run(struct xe *x, struct error **errp) {
     }
     warn_of_strangers(x, c);
     x->changes_networks = c->flags & COMMAND_CHANGES_NETWORKS;
-    bool plans = c->flags & COMMAND_PLANS && !change_needs_change(x);
+    bool plans = c->flags & COMMAND_PLANS;
+    if (plans && change_needs_change(x)) {
+        error_set(errp, "CLI_PLANS_ONLY", c->name, NULL);
+        return false;
+    }
     if (!change_check(x, x->changes_networks || plans, c->name, errp))
         return false;
     return check_required(x, c->required, errp) && xe_connect(x, c->flags & COMMAND_HOST_ONLY, errp) && c->run(x, errp);

@@ -29,6 +29,7 @@ static const struct {
     {"CLI_FILE", "'%1$s': %2$s\n", false},
     {"CLI_NO_CHANGE",
      "'%1$s' changes no network: --dry-run, --prove, --confirm, --checkpoint and --probes are not for it\n", false},
+    {"CLI_PLANS_ONLY", "'%1$s' takes --dry-run and --prove, but not --confirm, --checkpoint or --probes\n", false},
     {"CLI_ABORTED", "Aborted\n", false},
     {"CLI_SAID", "", false}, /* it was said already, object by object */
     {"SESSION_AUTHENTICATION_FAILED", "Authentication failed\n", false},

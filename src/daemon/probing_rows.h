@@ -23,6 +23,7 @@ unsigned probing_legs(struct db *d, const struct uuid *host, struct probing_leg 
 /* The legs of all other hosts. */
 unsigned probing_peers(struct db *d, const struct uuid *self, struct probe_peer ret[static PROBE_MAX_PEERS]);
 
-/* One entry of host.path_table: "eth0>HOST/eth1" or "eth0>HOST/eth1@101" -> "9000/9000"; with '?' behind it: doubted. */
+/* One entry of host.path_table: "eth0>HOST/eth1" or "eth0>HOST/eth1@101" -> "9000/9000"; with '?' behind it: doubted.
+ */
 void probing_entry(const struct probe_edge *e, char key[static 96], char text[static 32]);
 bool probing_entry_parse(const char *key, const char *text, struct probe_edge *ret) _warn_unused_;
