@@ -36,6 +36,12 @@ static void put_fill(struct db_txn *t, const struct uuid *sr, const struct value
 
 enum create_args { HOST, DEVICE_CONFIG, PHYSICAL_SIZE, NAME, DESCRIPTION, TYPE, CONTENT, SHARED, SM_CONFIG };
 
+/* Which makes it; hosts that share it attach it all the same, so nobody has to choose one. */
+static const struct uuid *maker_of(struct call *c) {
+    const struct uuid *host = call_arg_ref(c, HOST);
+    return call_arg_bool(c, SHARED) && uuid_is_null(host) ? api_own_host(call_api(c)) : host;
+}
+
 static struct uuid new_sr_of(struct vm_op *op) {
     struct uuid u = {0};
     return uuid_parse(value_str(vm_op_data(op)), &u) ? u : (struct uuid){0};
@@ -97,10 +103,10 @@ static void on_filled(struct vm_op *op, const struct value *result) {
     db_txn_set(t, CLASS_SR, &sr, FIELD_SR_sm_config, value_copy(call_arg(c, SM_CONFIG)));
     put_fill(t, &sr, result);
     db_txn_set(t, CLASS_SR, &sr, FIELD_SR_shared, value_bool(call_arg_bool(c, SHARED)));
-    put_pbd(t, &sr, call_arg_ref(c, HOST), call_arg(c, DEVICE_CONFIG), /* attached= */ true);
+    put_pbd(t, &sr, maker_of(c), call_arg(c, DEVICE_CONFIG), /* attached= */ true);
     for (const struct row *h = db_first(vm_op_db(op), CLASS_host); h && call_arg_bool(c, SHARED);
          h = db_next(vm_op_db(op), h))
-        if (!uuid_eq(&h->uuid, call_arg_ref(c, HOST)))
+        if (!uuid_eq(&h->uuid, maker_of(c)))
             put_pbd(t, &sr, &h->uuid, call_arg(c, DEVICE_CONFIG), /* attached= */ false);
     vm_op_commit(op, t, wait_for_hosts);
 }
@@ -122,16 +128,15 @@ static void create_failed(struct vm_op *op, struct error *e) {
     struct call *c = vm_op_call(op);
     const struct api_hooks *h = api_hooks(call_api(c));
     if (!error_is(e, ERR_DB_WRITE_UNKNOWN))
-        h->host_ask(h->userdata, call_arg_ref(c, HOST), "store", create_args(c, "destroy", value_str(vm_op_data(op))),
-                    STORE_MS, class_ask_ignored, NULL);
+        h->host_ask(h->userdata, maker_of(c), "store", create_args(c, "destroy", value_str(vm_op_data(op))), STORE_MS,
+                    class_ask_ignored, NULL);
     vm_op_fail(op, e);
 }
 
 static void on_folder(struct vm_op *op, const struct value *result) {
     struct call *c = vm_op_call(op);
     vm_op_on_failure(op, create_failed);
-    vm_op_ask(op, call_arg_ref(c, HOST), "store", create_args(c, "stat", value_str(vm_op_data(op))), STORE_MS,
-              on_filled);
+    vm_op_ask(op, maker_of(c), "store", create_args(c, "stat", value_str(vm_op_data(op))), STORE_MS, on_filled);
 }
 
 static bool check_create(struct call *c, const struct row *host, struct error **errp) {
@@ -150,7 +155,9 @@ static bool check_create(struct call *c, const struct row *host, struct error **
 }
 
 void sr_create(struct call *c) {
-    const struct row *host = call_arg_row(c, HOST);
+    const struct row *host = uuid_is_null(call_arg_ref(c, HOST)) && call_arg_bool(c, SHARED)
+                                 ? db_get(call_db(c), CLASS_host, maker_of(c))
+                                 : call_arg_row(c, HOST);
     struct error *e = NULL;
     char text[UUID_TEXT_SIZE];
     struct uuid sr = uuid_random();
