@@ -74,7 +74,8 @@ static bool make_luns(void) {
     for (unsigned i = 1; i <= ARRAY_N_LUNS; i++) {
         _cleanup_free_ char *path = strf(ROOT_ARRAY_DIR "/luns/lun%u.raw", i);
         _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (fd < 0 || ftruncate(fd, (off_t)ARRAY_LUN_MIB << 20) < 0)
+        off_t mib = i == ARRAY_N_LUNS ? ARRAY_LAST_LUN_MIB : ARRAY_LUN_MIB;
+        if (fd < 0 || ftruncate(fd, mib << 20) < 0)
             return false;
     }
     return true;

@@ -10,8 +10,9 @@
 
 #define ARRAY_EXPORT "/srv/array/nfs" /* the path that NFS clients name */
 #define ARRAY_TARGET "iqn.2026-01.lab.muster:array"
-#define ARRAY_N_LUNS 4 /* LUNs 1.. of ARRAY_LUN_MIB each */
+#define ARRAY_N_LUNS 5 /* LUNs 1.. of ARRAY_LUN_MIB each, but for the last, a small one that leases can be kept on */
 #define ARRAY_LUN_MIB 64
+#define ARRAY_LAST_LUN_MIB 2
 
 /* As PID 1 of the array: starts its services and returns when they answer. */
 bool array_boot(struct services *s) _warn_unused_;

@@ -56,7 +56,8 @@ static bool run(const struct lab *lab, const char *what, int64_t kbit, struct er
         return in_array(lab, "rm -f " ROOT_ARRAY_DIR "/fill; sync -f " ROOT_ARRAY_DIR, errp);
     return in_array(lab,
                     "echo NFS: " TOPO_ARRAY_ADDRESS ":" ARRAY_EXPORT "; ls -l " ARRAY_EXPORT "; df -h " ROOT_ARRAY_DIR
-                    "; echo; tgtadm --lld iscsi --op show --mode target; tc qdisc show dev eth0",
+                    "; echo; echo iSCSI: " TOPO_ARRAY_ADDRESS ":3260 " ARRAY_TARGET
+                    "; tgtadm --lld iscsi --op show --mode target; tc qdisc show dev eth0",
                     errp);
 }
 
