@@ -197,6 +197,8 @@ void sr_probe(struct call *c) {
     value_map_add(&args, "type", value_string(call_arg_str(c, KIND)));
     value_map_add(&args, "server", value_string(str_or_empty(value_map_str(call_arg(c, WHERE), "server"))));
     value_map_add(&args, "serverpath", value_string(str_or_empty(value_map_str(call_arg(c, WHERE), "serverpath"))));
+    if (str_eq(call_arg_str(c, KIND), "iscsi"))
+        value_map_add(&args, "config", value_copy(call_arg(c, WHERE)));
     vm_op_ask(vm_op_plain(c), &host->uuid, "store", args, STORE_MS, on_probed);
 }
 
@@ -227,10 +229,13 @@ static void put_found(struct db *d, struct db_txn *t, const struct uuid *sr, con
     const struct row *vdi = db_get(d, CLASS_VDI, &u);
     if (vdi && !uuid_eq(row_ref(vdi, FIELD_VDI_SR), sr))
         return; /* a disk of this name is elsewhere: not ours to change */
+    const char *lun = value_map_str(found, "LUNid"), *scsi_id = value_map_str(found, "SCSIid");
     if (!vdi) {
         store_insert_vdi(t, &u, sr, format);
         db_txn_set(t, CLASS_VDI, &u, FIELD_VDI_type, value_string(str_eq(format, "save") ? "suspend" : "user"));
-        if (disc) {
+        if (disc && lun) {
+            db_txn_set(t, CLASS_VDI, &u, FIELD_VDI_name_label, value_string(disc));
+        } else if (disc) {
             db_txn_set(t, CLASS_VDI, &u, FIELD_VDI_name_label, value_string(disc));
             db_txn_set(t, CLASS_VDI, &u, FIELD_VDI_location, value_string(disc));
             db_txn_set(t, CLASS_VDI, &u, FIELD_VDI_read_only, value_bool(true));
@@ -240,6 +245,11 @@ static void put_found(struct db *d, struct db_txn *t, const struct uuid *sr, con
     if (!str_empty(parent) && !str_eq(str_or_empty(base), parent))
         db_txn_map_put(t, CLASS_VDI, &u, FIELD_VDI_sm_config, "base", value_string(parent));
     store_put_sizes(t, &u, found);
+    const char *lun_before = vdi ? value_map_str(row_value(vdi, FIELD_VDI_sm_config), "LUNid") : NULL;
+    if (lun && scsi_id && !str_eq(str_or_empty(lun_before), lun)) {
+        db_txn_map_put(t, CLASS_VDI, &u, FIELD_VDI_sm_config, "LUNid", value_string(lun));
+        db_txn_map_put(t, CLASS_VDI, &u, FIELD_VDI_sm_config, "SCSIid", value_string(scsi_id));
+    }
     if (vdi && row_bool(vdi, FIELD_VDI_missing))
         db_txn_set(t, CLASS_VDI, &u, FIELD_VDI_missing, value_bool(false));
 }
@@ -359,6 +369,18 @@ void sr_forget(struct call *c) {
         delete_rows(op);
 }
 
+/* LUNs stay where they are, so it is enough that no VM names them. */
+static bool has_disks(struct db *d, const struct row *sr) {
+    const struct value *vdis = row_value(sr, FIELD_SR_VDIs);
+    bool stay = str_eq(row_str(sr, FIELD_SR_type), "iscsi");
+    for (size_t i = 0; i < vdis->set.n; i++) {
+        const struct row *vdi = db_get(d, CLASS_VDI, &vdis->set.items[i].ref);
+        if (!stay || (vdi && row_value(vdi, FIELD_VDI_VBDs)->set.n))
+            return true;
+    }
+    return false;
+}
+
 void sr_destroy(struct call *c) {
     const struct row *sr = unplugged_sr(c);
     struct db *d = call_db(c);
@@ -370,7 +392,7 @@ void sr_destroy(struct call *c) {
     const struct row *pbd = pbds->set.n ? db_get(d, CLASS_PBD, &pbds->set.items[0].ref) : NULL;
     if (!store_check_type(sr, &e))
         ;
-    else if (row_value(sr, FIELD_SR_VDIs)->set.n)
+    else if (has_disks(d, sr))
         error_set(&e, ERR_SR_NOT_EMPTY, NULL); /* people delete disks one by one, not by the hundred */
     else if (!pbd)
         (void)net_fail_row(&e, ERR_SR_HAS_NO_PBDS, sr);

@@ -11,6 +11,7 @@
 #include "classes/vm_place.h"
 #include "classes/vm_spec.h"
 #include "gen_handlers.h"
+#include "store/store_place_core.h"
 
 #define MIB (INT64_C(1) << 20)
 #define MEMORY_MIN (16 * MIB)
@@ -335,7 +336,7 @@ static void make_template(struct db_txn *t, const struct uuid *u) {
 
 struct storage_kind {
     const char *type, *name, *description;
-    const char *config[2][2]; /* key of device_config, what it is */
+    const char *config[6][2]; /* key of device_config, what it is */
 };
 
 static const struct storage_kind kinds[] = {
@@ -344,6 +345,14 @@ static const struct storage_kind kinds[] = {
      "Discs",
      "Disc images in a folder of the host, or on an NFS server",
      {{"location", "absolute path of a folder, or server:/path"}}},
+    {"iscsi",
+     "LUNs of an iSCSI target",
+     "Each LUN of a target a disk, which all hosts of the pool share; one LUN holds the leases",
+     {{"target", "name or address of the target"},
+      {"targetIQN", "iSCSI name of the target"},
+      {"SCSIid", "the LUN that leases are kept on, as xe sr-probe names it"},
+      {"LUNid", "the same by its number at the target"},
+      {"port", "3260 when it is not said"}}},
     {"nfs",
      "NFS server",
      "Disks as files on an NFS server, which all hosts of the pool share",
@@ -366,7 +375,7 @@ static void make_storage_kind(struct db_txn *t, const struct uuid *u, const stru
     db_txn_set(t, CLASS_SM, u, FIELD_SM_required_api_version, value_string("1.0"));
     for (size_t i = 0; i < ARRAY_SIZE(k->config) && k->config[i][0]; i++)
         db_txn_map_put(t, CLASS_SM, u, FIELD_SM_configuration, k->config[i][0], value_string(k->config[i][1]));
-    for (size_t i = 0; i < ARRAY_SIZE(features) && (i == 0 || !str_eq(k->type, "iso")); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(features) && (i == 0 || !store_type_is_made_elsewhere(k->type)); i++)
         db_txn_map_put(t, CLASS_SM, u, FIELD_SM_features, features[i], value_int(1));
 }
 

@@ -70,7 +70,7 @@ bool store_check_changeable(const struct row *sr, struct error **errp) {
     char ref[REF_TEXT_SIZE];
     if (!store_check_type(sr, errp))
         return false;
-    if (!str_eq(row_str(sr, FIELD_SR_type), "iso"))
+    if (!store_type_is_made_elsewhere(row_str(sr, FIELD_SR_type)))
         return true;
     error_set(errp, ERR_SR_OPERATION_NOT_SUPPORTED, ref_text(&sr->uuid, ref), NULL);
     return false;

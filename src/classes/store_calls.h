@@ -16,7 +16,8 @@ struct value store_disk_args(struct db *d, const char *op, const struct row *vdi
 void store_put_sizes(struct db_txn *t, const struct uuid *vdi, const struct value *result);
 /* SR_UNKNOWN_DRIVER, but for the types that there are (store/store_place_core.h). */
 bool store_check_type(const struct row *sr, struct error **errp) _warn_unused_;
-/* Its disks can be made, changed and removed: SR_OPERATION_NOT_SUPPORTED for discs (type "iso"). */
+/* Its disks can be made, changed and removed: SR_OPERATION_NOT_SUPPORTED for discs (type "iso") and
+ * LUNs ("iscsi"). */
 bool store_check_changeable(const struct row *sr, struct error **errp) _warn_unused_;
 /* INVALID_VALUE when a device_config does not do for the type of SR. */
 bool store_check_config(const char *type, const struct value *config, struct error **errp) _warn_unused_;

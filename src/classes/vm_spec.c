@@ -95,7 +95,9 @@ static bool put_source(struct db *d, struct value *disk, const struct row *vbd, 
     put_text(disk, "format", vm_spec_format(vdi));
     /* What another host may write as well is not written without its lease. A disk that is meant to be shared is the
      * guests' own affair. */
-    if (store_place_is_shared(folder) && !is_cd(vbd)) {
+    bool is_lun =
+        store_place_is_iscsi(folder); /* only the target knows its number now, so it is asked for discs, too */
+    if (store_place_is_shared(folder) && (is_lun || !is_cd(vbd))) {
         struct value shared = value_map();
         char text[UUID_TEXT_SIZE];
         put_text(&shared, "path", folder);
@@ -103,7 +105,8 @@ static bool put_source(struct db *d, struct value *disk, const struct row *vbd, 
         put_text(&shared, "vdi", row_str(vdi, FIELD_VDI_uuid));
         put_text(&shared, "format", vm_spec_format(vdi));
         value_map_add(&shared, "write",
-                      value_bool(str_eq(row_str(vbd, FIELD_VBD_mode), "RW") && !row_bool(vdi, FIELD_VDI_sharable)));
+                      value_bool(str_eq(row_str(vbd, FIELD_VBD_mode), "RW") && !row_bool(vdi, FIELD_VDI_sharable) &&
+                                 !is_cd(vbd)));
         value_map_add(disk, "shared", shared);
     }
     return true;

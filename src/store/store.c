@@ -92,6 +92,8 @@ static bool op_create(const struct request *r, struct value *ret, struct error *
     _cleanup_free_ char *text = NULL;
     _cleanup_strv_ struct strv names = {0};
     char uuid[UUID_TEXT_SIZE];
+    if (r->f.ops->prepare)
+        return r->f.ops->prepare(r->f.at, &r->sr, errp);
     int e = r->f.ops->mkdir(r->f.at, "");
     if (e < 0 && e != -EEXIST) {
         store_error(errp, "cannot make", r->path, e);
@@ -122,10 +124,27 @@ static bool op_attach(const struct request *r, struct value *ret, struct error *
     return check_mark(r, errp) && (!r->f.is_shared || lease_check_storage(&r->f, errp));
 }
 
+/* Disks stay where others have made them; Muster takes back what it wrote. */
+static bool clear(const struct request *r, struct error **errp) {
+    _cleanup_strv_ struct strv held = {0};
+    int e = r->f.ops->list(r->f.at, LEASES_FOLDER, VDIS_MAX, &held);
+    if (e == 0 && held.n) {
+        refuse(errp, "a disk has a lease still (xe vdi-unlock)", held.items[0]);
+        return false;
+    }
+    if (e == 0)
+        e = r->f.ops->clear(r->f.at);
+    if (e < 0)
+        store_error(errp, "cannot clear", r->path, e);
+    return e == 0;
+}
+
 static bool op_destroy(const struct request *r, struct value *ret, struct error **errp) {
     _cleanup_strv_ struct strv names = {0};
     if (!check_mark(r, errp))
         return false;
+    if (r->f.ops->clear)
+        return clear(r, errp);
     int e = list_folder(&r->f, &names);
     if (e < 0) {
         store_error(errp, "cannot read", r->path, e);
@@ -180,6 +199,8 @@ static void scan_file(const struct request *r, const char *name, struct value *v
     value_map_add(&v, "virtual_size", value_int(info.virtual_size));
     value_map_add(&v, "physical_size", value_int(info.physical_size));
     value_map_add(&v, "parent", value_string(info.parent));
+    if (r->f.ops->describe)
+        r->f.ops->describe(r->f.at, name, &v);
     value_set_add(vdis, v);
 }
 
@@ -310,15 +331,28 @@ static bool op_vdi_fork(const struct request *r, struct value *ret, struct error
 static bool copy_to(const struct request *r, const struct request *to, struct value *ret, struct error **errp) {
     if (!check_mark(r, errp) || !check_mark(to, errp))
         return false;
-    _cleanup_free_ char *from_file = store_file(r->path, &r->vdi, r->format), *to_file,
-                        *to_name = name_of(&to->vdi, to->format, to, &to_file);
+    _cleanup_free_ char *from_file, *from_name = name_of(&r->vdi, r->format, r, &from_file), *to_file,
+                                    *to_name = name_of(&to->vdi, to->format, to, &to_file);
+    if (to->f.ops->prepare) {
+        refuse(errp, "disks are not made on storage of this type", to->path);
+        return false;
+    }
     if (folder_has(&to->f, to_name)) {
         refuse(errp, "there is a disk of this name", to_file);
         return false;
     }
-    const char *const argv[] = {"convert", "-q",   "-f",      r->format, "-O", to->format,
-                                "-t",      "none", from_file, to_file,   NULL};
-    if (image_tool(argv, /* copies= */ true, errp) && report(to, &to->vdi, to->format, ret, errp))
+    const char *const plain[] = {"convert", "-q",   "-f",      r->format, "-O", to->format,
+                                 "-t",      "none", from_file, to_file,   NULL};
+    bool ok;
+    if (r->f.ops->tool_source) {
+        _cleanup_free_ char *source = r->f.ops->tool_source(r->f.at, from_name);
+        const char *const far[] = {"convert", "-q",   "--image-opts",       "-O",    to->format,
+                                   "-t",      "none", str_or_empty(source), to_file, NULL};
+        ok = image_tool(far, /* copies= */ true, errp);
+    } else {
+        ok = image_tool(plain, /* copies= */ true, errp);
+    }
+    if (ok && report(to, &to->vdi, to->format, ret, errp))
         return true;
     remove_file(to, to_name);
     return false;
@@ -355,6 +389,7 @@ struct op {
     bool (*run)(const struct request *r, struct value *ret, struct error **errp);
     bool has_vdi;
     bool holds; /* the disk, where hosts share it: nobody else may write it meanwhile */
+    bool makes; /* or removes, or changes the size: not where disks are made by others */
 };
 
 static const struct op ops[] = {{"create", op_create},
@@ -363,11 +398,11 @@ static const struct op ops[] = {{"create", op_create},
                                 {"destroy", op_destroy},
                                 {"stat", op_stat},
                                 {"scan", op_scan},
-                                {"vdi_create", op_vdi_create, .has_vdi = true},
-                                {"vdi_destroy", op_vdi_destroy, .has_vdi = true, .holds = true},
+                                {"vdi_create", op_vdi_create, .has_vdi = true, .makes = true},
+                                {"vdi_destroy", op_vdi_destroy, .has_vdi = true, .holds = true, .makes = true},
                                 {"vdi_stat", op_vdi_stat, .has_vdi = true},
-                                {"vdi_resize", op_vdi_resize, .has_vdi = true, .holds = true},
-                                {"vdi_fork", op_vdi_fork, .has_vdi = true, .holds = true},
+                                {"vdi_resize", op_vdi_resize, .has_vdi = true, .holds = true, .makes = true},
+                                {"vdi_fork", op_vdi_fork, .has_vdi = true, .holds = true, .makes = true},
                                 {"vdi_copy", op_vdi_copy, .has_vdi = true, .holds = true},
                                 {"open", op_open},
                                 {"lease_release", op_lease},
@@ -406,6 +441,10 @@ bool store_run_here(const char *name, const struct value *args, struct value *re
             refuse(errp, trouble ? trouble : "the request is not complete", r.path);
             return false;
         }
+        if (ops[i].makes && store_place_is_iscsi(r.path)) {
+            refuse(errp, "LUNs are made, resized and removed on the array", name);
+            return false;
+        }
         if (!folder_open(r.path, &r.f, errp))
             return false;
         struct value result = value_map();
@@ -427,5 +466,5 @@ bool store_run_here(const char *name, const struct value *args, struct value *re
 bool store_run(const char *op, const struct value *args, struct value *ret, struct error **errp) {
     bool is_far = store_place_is_shared(str_or_empty(value_map_str(args, "path"))) ||
                   store_place_is_shared(str_or_empty(value_map_str(args, "to_path"))) || str_eq(op, "probe");
-    return is_far && !folder_can_nfs() ? store_run_helper(op, args, ret, errp) : store_run_here(op, args, ret, errp);
+    return is_far && !folder_can_far() ? store_run_helper(op, args, ret, errp) : store_run_here(op, args, ret, errp);
 }

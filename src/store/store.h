@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Storage that lies in a folder of this host or of an NFS server: a repository is a folder with a mark in it, a disk is
- * a file named by its uuid, "<uuid>.qcow2" or "<uuid>.raw"; "<uuid>.save" holds the memory of a suspended VM.
- * Everything here blocks: worker threads only, one at a time per repository. What lies on a server is done by a helper
- * program, which is ended when the server does not answer in time.
+ * Storage that lies in a folder of this host or of an NFS server, or in LUNs of an iSCSI target: a repository is a
+ * folder with a mark in it, a disk is a file named by its uuid, "<uuid>.qcow2" or "<uuid>.raw"; "<uuid>.save" holds the
+ * memory of a suspended VM. Everything here blocks: worker threads only, one at a time per repository. What lies on a
+ * server is done by a helper program, which is ended when the server does not answer in time.
  *
  * Every path that is touched is made here, from the repository's folder and a uuid: no name that a client chose reaches
  * the file system.
@@ -42,6 +42,11 @@
  *   lease_list       -> leases: a set of maps: vdi, host, vm, generation
  * And without a repository, `path` empty:
  *   probe            type, server, serverpath or nothing    -> xml: what is there, as XenServer says it
+ *                    type "iscsi": config, a device_config
+ * On iSCSI targets (store_board.h) also `initiator`: the name under which this host logs in.
+ * Disks are made there by others: vdi_create, vdi_destroy, vdi_resize and vdi_fork are refused; a scan adds name,
+ * SCSIid and LUNid, and open -> sources: of each disk (a uuid) what QEMU is to open,
+ * "iscsi://server:port/<target>/<LUN>".
  */
 bool store_run(const char *op, const struct value *args, struct value *ret, struct error **errp) _warn_unused_;
 

@@ -115,13 +115,14 @@ static const struct folder_ops local_ops = {.read = local_read,
                                             .space = local_space,
                                             .close = local_close};
 
-static folder_nfs_open_fn *nfs_open;
+static folder_far_open_fn *nfs_open, *iscsi_open;
 
-void folder_set_nfs(folder_nfs_open_fn *open) {
-    nfs_open = open;
+void folder_set_far(folder_far_open_fn *open_nfs, folder_far_open_fn *open_iscsi) {
+    nfs_open = open_nfs;
+    iscsi_open = open_iscsi;
 }
 
-bool folder_can_nfs(void) {
+bool folder_can_far(void) {
     return nfs_open != NULL;
 }
 
@@ -130,9 +131,10 @@ bool folder_open(const char *place, struct folder *ret, struct error **errp) {
         *ret = (struct folder){.ops = &local_ops, .at = xstrdup(place)};
         return true;
     }
-    if (nfs_open)
-        return nfs_open(place, ret, errp);
-    error_set(errp, ERR_SR_BACKEND_FAILURE, "this program does not speak NFS", place, "", NULL);
+    folder_far_open_fn *open_far = store_place_is_iscsi(place) ? iscsi_open : nfs_open;
+    if (open_far)
+        return open_far(place, ret, errp);
+    error_set(errp, ERR_SR_BACKEND_FAILURE, "this program does not speak with storage of the network", place, "", NULL);
     return false;
 }
 

@@ -10,6 +10,8 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/str.h"
+#include "base/uuid.h"
+#include "base/value.h"
 
 struct folder_stat {
     bool is_file, is_folder;
@@ -30,6 +32,13 @@ struct folder_ops {
     int (*rmdir)(void *at, const char *name);
     int (*space)(void *at, int64_t *ret_size, int64_t *ret_used);
     void (*close)(void *at);
+    /* Of folders that only stand for something else (store_board.h); NULL in all others. */
+    bool (*prepare)(void *at, const struct uuid *sr, struct error **errp); /* proven, and that repository */
+    int (*clear)(void *at);                                                /* is none any more */
+    bool (*proves)(void *at, struct error **errp);                         /* by trying it, that leases hold there */
+    char *(*source)(void *at, const char *name);      /* what QEMU opens for a file; the caller frees */
+    char *(*tool_source)(void *at, const char *name); /* the same for qemu-img, as image options */
+    void (*describe)(void *at, const char *name, struct value *ret);
 };
 
 struct folder {
@@ -45,7 +54,7 @@ void folder_close(struct folder *f);
 
 bool folder_has(const struct folder *f, const char *name);
 
-/* How places of NFS servers are opened; only the helper program can. -errno: it cannot be reached, with *errp. */
-typedef bool folder_nfs_open_fn(const char *place, struct folder *ret, struct error **errp);
-void folder_set_nfs(folder_nfs_open_fn *open);
-bool folder_can_nfs(void);
+/* How places of the network are opened; only the helper program can. False: it cannot be reached, with *errp. */
+typedef bool folder_far_open_fn(const char *place, struct folder *ret, struct error **errp);
+void folder_set_far(folder_far_open_fn *open_nfs, folder_far_open_fn *open_iscsi);
+bool folder_can_far(void);

@@ -290,6 +290,8 @@ void lease_forget(const struct folder *f, const struct uuid *vdi) {
 /* ---- the storage itself ---- */
 
 bool lease_check_storage(const struct folder *f, struct error **errp) {
+    if (f->ops->proves)
+        return f->ops->proves(f->at, errp);
     struct lease_id id = {.host = uuid_random(), .generation = 1};
     uint32_t nonce = random_number();
     char name[LEASE_NAME_SIZE], second[LEASE_NAME_SIZE];

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "store/store_board.h"
+#include "store/store_iscsi.h"
 #include "store/store_message.h"
 #include "store/store_nfs.h"
 #include "store/store_private.h"
@@ -48,12 +50,13 @@ int main(int argc, char **argv) {
         return 2;
     }
     /* Nobody waits longer than this: a server that does not answer must not leave programs behind. */
-    folder_set_nfs(nfs_folder_open);
+    folder_set_far(nfs_folder_open, board_folder_open);
     bool ok = false;
     if (!read_all(&in))
         error_internal(&e, "the request is longer than %d bytes, or cannot be read", STORE_REQUEST_MAX);
     else if (store_request_read(buf_str(&in), in.size, &op, &args, &e)) {
         (void)alarm((unsigned)(store_deadline_ms(op) / 1000) + 5);
+        iscsi_set_initiator(value_map_str(&args, "initiator"));
         ok = run(op, &args, &result, &e);
     }
     store_answer_write(&out, ok ? &result : NULL, e);

@@ -103,11 +103,21 @@ static bool take_lease(const struct folder *f, const struct uuid *vdi, const str
     }
 }
 
+/* What QEMU is to open for it, where that is not the file's own name. */
+static bool put_source(const struct folder *f, const struct value *disk, struct value *sources) {
+    const char *vdi = str_or_empty(value_map_str(disk, "vdi"));
+    _cleanup_free_ char *name = strf("%s.%s", vdi, str_or_empty(value_map_str(disk, "format"))),
+                        *source = f->ops->source ? f->ops->source(f->at, name) : NULL;
+    if (source)
+        value_map_put(sources, vdi, value_string(source));
+    return source || !f->ops->source;
+}
+
 /* Of each disk its lease, when it is to be written, and its chain. */
 bool store_open_disks(const struct folder *f, const char *place, const struct value *args, struct value *ret,
                       struct error **errp) {
     const struct value *disks = value_map_get(args, "disks");
-    struct value chains = value_map();
+    struct value chains = value_map(), sources = value_map();
     struct lease_id me;
     bool ok = store_lease_id(args, &me) && disks && disks->type == VALUE_SET && disks->set.n <= DISKS_MAX;
     if (!ok)
@@ -121,12 +131,17 @@ bool store_open_disks(const struct folder *f, const char *place, const struct va
             (void)refuse(errp, "open");
         ok = ok && (!(writes && value_as_bool(writes)) || take_lease(f, &vdi, &me, errp)) &&
              put_chain(f, place, d, &chains, errp);
+        if (ok && !put_source(f, d, &sources))
+            ok = refuse(errp, "open");
     }
-    if (ok)
+    if (ok) {
         value_map_put(ret, "chains", chains);
-    else
-        value_done(&chains); /* leases that were taken: what asked gives them back with its next sweep */
-    return ok;
+        value_map_put(ret, "sources", sources);
+        return true;
+    }
+    value_done(&sources);
+    value_done(&chains); /* leases that were taken: what asked gives them back with its next sweep */
+    return false;
 }
 
 static bool release_all(const struct folder *f, const struct uuid *vdis, size_t n, const struct lease_id *me,

@@ -5,21 +5,29 @@
 
 #include "base/macro.h"
 #include "base/str.h"
+#include "store/store_lun_core.h"
 
 #define NFS "nfs://"
+#define ISCSI "iscsi://"
+#define ISCSI_PORT "3260"
+#define IQN_MAX_LEN 223 /* RFC 7143 4.2.7 */
 #define PATH_MAX_LEN 1024
 #define SERVER_MAX_LEN 253
 
 bool store_type_is_known(const char *type) {
-    return str_eq(type, "file") || str_eq(type, "iso") || str_eq(type, "nfs");
+    return str_eq(type, "file") || str_eq(type, "iso") || str_eq(type, "iscsi") || str_eq(type, "nfs");
 }
 
 bool store_type_is_shared(const char *type) {
-    return str_eq(type, "iso") || str_eq(type, "nfs");
+    return str_eq(type, "iso") || str_eq(type, "iscsi") || str_eq(type, "nfs");
 }
 
 bool store_type_has_leases(const char *type) {
-    return str_eq(type, "nfs");
+    return str_eq(type, "iscsi") || str_eq(type, "nfs");
+}
+
+bool store_type_is_made_elsewhere(const char *type) {
+    return str_eq(type, "iscsi") || str_eq(type, "iso");
 }
 
 /* Absolute, in its plainest form. */
@@ -95,6 +103,118 @@ static const char *iso_location_trouble(const char *location) {
     return !trouble && str_eq(path, "/") ? "the path on the server is missing" : trouble;
 }
 
+/* ---- iSCSI ---- */
+
+static const char *iqn_trouble(const char *iqn) {
+    size_t n = strlen(iqn);
+    bool is_name = str_starts(iqn, "iqn.") || str_starts(iqn, "eui.") || str_starts(iqn, "naa.");
+    if (n == 0)
+        return "the name of the target is missing: xe sr-probe lists them";
+    return !is_name || n > IQN_MAX_LEN ||
+                   strspn(iqn, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-_") != n
+               ? "it is not the name of an iSCSI target"
+               : NULL;
+}
+
+static const char *port_of(const struct value *config) {
+    const char *port = key_of(config, "port");
+    return *port ? port : ISCSI_PORT;
+}
+
+/* The LUN that Muster keeps for itself, by its own name or by its number at the target; the caller frees. */
+static char *board_of(const struct value *config) {
+    int64_t n;
+    const char *id = key_of(config, "SCSIid"), *number = key_of(config, "LUNid");
+    if (*id)
+        return lun_id_is_good(id) && !str_starts(id, "lun-") ? xstrdup(id) : NULL;
+    return str_parse_int(number, 0, LUN_NUMBER_MAX, &n) ? strf("lun-%lld", (long long)n) : NULL;
+}
+
+const char *store_portal_trouble(const struct value *config, const char **ret_key) {
+    int64_t n;
+    static const char *const passwords[] = {"chapuser", "chappassword", "chappassword_secret", "incoming_chapuser",
+                                            "incoming_chappassword"};
+    const char *trouble = server_trouble(key_of(config, "target"));
+    *ret_key = "target";
+    if (trouble)
+        return trouble;
+    *ret_key = "port";
+    if (!str_parse_int(port_of(config), 1, 65535, &n))
+        return "it is not the number of a port";
+    for (size_t i = 0; i < ARRAY_SIZE(passwords); i++) {
+        *ret_key = passwords[i];
+        if (*key_of(config, passwords[i]))
+            return "logging in with a password (CHAP) is not done yet";
+    }
+    return NULL;
+}
+
+static const char *iscsi_trouble(const struct value *config, const char **ret_key) {
+    const char *trouble = store_portal_trouble(config, ret_key);
+    if (trouble)
+        return trouble;
+    *ret_key = "targetIQN";
+    trouble = iqn_trouble(key_of(config, "targetIQN"));
+    if (trouble)
+        return trouble;
+    *ret_key = "SCSIid";
+    _cleanup_free_ char *board = board_of(config);
+    return board ? NULL
+                 : "it does not name the LUN that the repository keeps its leases on (SCSIid or LUNid): xe sr-probe "
+                   "lists them";
+}
+
+char *store_portal(const struct value *config) {
+    const char *server = key_of(config, "target");
+    bool is_v6 = strchr(server, ':') != NULL;
+    return strf("%s%s%s:%s", is_v6 ? "[" : "", server, is_v6 ? "]" : "", port_of(config));
+}
+
+static char *iscsi_place(const struct value *config) {
+    _cleanup_free_ char *board = board_of(config), *portal = store_portal(config);
+    return strf(ISCSI "%s/%s/%s", portal, key_of(config, "targetIQN"), board);
+}
+
+bool iscsi_place_parse(const char *place, struct iscsi_place *ret) {
+    struct iscsi_place p = {0};
+    int64_t n;
+    if (!str_starts(place, ISCSI))
+        return false;
+    const char *host = place + strlen(ISCSI), *slash = strchr(host, '/'), *last = strrchr(host, '/');
+    const char *colon = slash ? memrchr(host, ':', (size_t)(slash - host)) : NULL;
+    if (!colon || last == slash || colon == host)
+        return false;
+    bool is_v6 = *host == '[' && colon[-1] == ']' && colon - host > 2;
+    p.server = is_v6 ? xstrndup(host + 1, (size_t)(colon - host - 2)) : xstrndup(host, (size_t)(colon - host));
+    p.portal = xstrndup(host, (size_t)(slash - host));
+    p.target = xstrndup(slash + 1, (size_t)(last - slash - 1));
+    p.lun = xstrdup(last + 1);
+    _cleanup_free_ char *port = xstrndup(colon + 1, (size_t)(slash - colon - 1));
+    const char *number = str_starts(p.lun, "lun-") ? p.lun + 4 : NULL;
+    bool lun_is_good = number ? str_parse_int(number, 0, LUN_NUMBER_MAX, &n) : lun_id_is_good(p.lun);
+    if (!server_trouble(p.server) && is_v6 == (strchr(p.server, ':') != NULL) && str_parse_int(port, 1, 65535, &n) &&
+        !iqn_trouble(p.target) && lun_is_good) {
+        *ret = p;
+        return true;
+    }
+    iscsi_place_done(&p);
+    return false;
+}
+
+void iscsi_place_done(struct iscsi_place *p) {
+    free(p->server);
+    free(p->portal);
+    free(p->target);
+    free(p->lun);
+    *p = (struct iscsi_place){0};
+}
+
+bool store_place_is_iscsi(const char *place) {
+    return str_starts(place, ISCSI);
+}
+
+/* ---- all of them ---- */
+
 const char *store_config_trouble(const char *type, const struct value *config, const char **ret_key) {
     const char *trouble;
     *ret_key = "location";
@@ -102,6 +222,8 @@ const char *store_config_trouble(const char *type, const struct value *config, c
         return store_path_trouble(key_of(config, "location"));
     if (str_eq(type, "iso"))
         return iso_location_trouble(key_of(config, "location"));
+    if (str_eq(type, "iscsi"))
+        return iscsi_trouble(config, ret_key);
     *ret_key = "server";
     trouble = server_trouble(key_of(config, "server"));
     if (trouble)
@@ -117,6 +239,8 @@ char *store_place(const char *type, const struct value *config, const struct uui
         return xstrdup("");
     if (str_eq(type, "file"))
         return xstrdup(key_of(config, "location"));
+    if (str_eq(type, "iscsi"))
+        return iscsi_place(config);
     if (str_eq(type, "iso")) {
         const char *location = key_of(config, "location");
         _cleanup_free_ char *host = iso_server(location);
@@ -129,7 +253,7 @@ char *store_place(const char *type, const struct value *config, const struct uui
 }
 
 bool store_place_is_shared(const char *place) {
-    return str_starts(place, NFS);
+    return str_starts(place, NFS) || str_starts(place, ISCSI);
 }
 
 void nfs_place_done(struct nfs_place *p) {
@@ -162,6 +286,13 @@ bool nfs_place_parse(const char *place, struct nfs_place *ret) {
 
 const char *store_place_trouble(const char *place) {
     struct nfs_place p;
+    struct iscsi_place i;
+    if (str_starts(place, ISCSI)) {
+        if (!iscsi_place_parse(place, &i))
+            return "the place is not a LUN of an iSCSI target";
+        iscsi_place_done(&i);
+        return NULL;
+    }
     if (!str_starts(place, NFS))
         return store_path_trouble(place);
     if (!nfs_place_parse(place, &p))

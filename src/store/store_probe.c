@@ -21,7 +21,7 @@ static void add_text(struct buf *out, const char *s) {
     }
 }
 
-static void add_element(struct buf *out, const char *tag, const char *text) {
+void store_probe_element(struct buf *out, const char *tag, const char *text) {
     buf_addf(out, "\t\t<%s>", tag);
     add_text(out, text);
     buf_addf(out, "</%s>\n", tag);
@@ -35,9 +35,9 @@ static bool list_exports(const char *server, struct error **errp) {
     buf_add_str(&xml, "<?xml version=\"1.0\" ?>\n<nfs-exports>\n");
     for (size_t i = 0; i < exports.n; i++) {
         buf_add_str(&xml, "\t<Export>\n");
-        add_element(&xml, "Target", server);
-        add_element(&xml, "Path", exports.items[i]);
-        add_element(&xml, "Accesslist", "*");
+        store_probe_element(&xml, "Target", server);
+        store_probe_element(&xml, "Path", exports.items[i]);
+        store_probe_element(&xml, "Accesslist", "*");
         buf_add_str(&xml, "\t</Export>\n");
     }
     buf_add_str(&xml, "</nfs-exports>\n");
@@ -46,6 +46,9 @@ static bool list_exports(const char *server, struct error **errp) {
 }
 
 bool store_probe(const struct value *args, struct value *ret, struct error **errp) {
+    const struct value *asked = value_map_get(args, "config");
+    if (str_eq(str_or_empty(value_map_str(args, "type")), "iscsi") && asked && asked->type == VALUE_MAP)
+        return store_probe_iscsi(asked, ret, errp);
     const char *server = str_or_empty(value_map_str(args, "server")), *path = value_map_str(args, "serverpath"), *key;
     struct value config = value_map();
     value_map_add(&config, "server", value_string(server));
@@ -65,7 +68,7 @@ bool store_probe(const struct value *args, struct value *ret, struct error **err
     buf_add_str(&xml, "<?xml version=\"1.0\" ?>\n<SRlist>\n");
     for (size_t i = 0; i < found.n; i++) {
         buf_add_str(&xml, "\t<SR>\n");
-        add_element(&xml, "UUID", found.items[i]);
+        store_probe_element(&xml, "UUID", found.items[i]);
         buf_add_str(&xml, "\t</SR>\n");
     }
     buf_add_str(&xml, "</SRlist>\n");

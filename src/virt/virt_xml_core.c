@@ -4,6 +4,7 @@
 #include "base/str.h"
 
 #define NFS "nfs://"
+#define ISCSI "iscsi://"
 
 /* Text of strangers into XML: what XML 1.0 cannot carry becomes a question mark. */
 void virt_xml_add_text(struct buf *out, const char *s) {
@@ -77,6 +78,29 @@ static void add_nfs_source(struct buf *out, const char *indent, const char *url)
     buf_addf(out, "/>\n%s  <identity user='+0' group='+0'/>\n%s</source>\n", indent, indent);
 }
 
+/* "iscsi://server:port/<target>/<LUN>". */
+static void add_iscsi_source(struct buf *out, const char *url, const char *initiator) {
+    const char *host = url + strlen(ISCSI), *slash = strchr(host, '/');
+    const char *colon = slash ? memrchr(host, ':', (size_t)(slash - host)) : NULL;
+    bool is_v6 = colon && *host == '[' && colon > host + 1 && colon[-1] == ']';
+    _cleanup_free_ char *server = !colon  ? xstrdup("")
+                                  : is_v6 ? xstrndup(host + 1, (size_t)(colon - host - 2))
+                                          : xstrndup(host, (size_t)(colon - host)),
+                        *port = colon ? xstrndup(colon + 1, (size_t)(slash - colon - 1)) : xstrdup("");
+    buf_add_str(out, "      <source protocol='iscsi'");
+    add_attribute(out, "name", slash ? slash + 1 : "");
+    buf_add_str(out, ">\n        <host");
+    add_attribute(out, "name", server);
+    add_attribute(out, "port", port);
+    buf_add_str(out, "/>\n");
+    if (!str_empty(initiator)) {
+        buf_add_str(out, "        <initiator>\n          <iqn");
+        add_attribute(out, "name", initiator);
+        buf_add_str(out, "/>\n        </initiator>\n");
+    }
+    buf_add_str(out, "      </source>\n");
+}
+
 /* The images of a server that a disk goes on from. Said in full: QEMU would look for them under its own account. */
 static void add_backing(struct buf *out, const struct value *files) {
     for (size_t i = 0; i < files->set.n; i++) {
@@ -91,18 +115,20 @@ static void add_backing(struct buf *out, const struct value *files) {
 static void add_disk(struct buf *out, const struct value *d) {
     bool is_cd = flag_of(d, "cd");
     const char *path = text_of(d, "path");
-    bool is_nfs = str_starts(path, NFS);
-    buf_addf(out, "    <disk type='%s' device='%s'>\n", is_nfs ? "network" : "file", is_cd ? "cdrom" : "disk");
+    bool is_nfs = str_starts(path, NFS), is_far = is_nfs || str_starts(path, ISCSI);
+    buf_addf(out, "    <disk type='%s' device='%s'>\n", is_far ? "network" : "file", is_cd ? "cdrom" : "disk");
     /* No cache in the host: a disk that another host may open next must not have a part in this one's memory. */
     buf_add_str(out, "      <driver name='qemu'");
     add_attribute(out, "type", str_empty(text_of(d, "format")) ? "raw" : text_of(d, "format"));
     /* A full or broken array stops the VM rather than tell the guest: what it was about to write is not lost. */
     buf_addf(out, "%s discard='unmap'/>\n",
              is_cd    ? ""
-             : is_nfs ? " cache='none' error_policy='stop' rerror_policy='stop'"
+             : is_far ? " cache='none' error_policy='stop' rerror_policy='stop'"
                       : " cache='none' io='threads'");
     if (is_nfs) {
         add_nfs_source(out, "      ", path);
+    } else if (is_far) {
+        add_iscsi_source(out, path, text_of(d, "initiator"));
     } else if (*path) {
         buf_add_str(out, "      <source");
         add_attribute(out, "file", path);

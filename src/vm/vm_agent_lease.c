@@ -53,6 +53,7 @@ void vm_leases_init(struct vm_agent *a) {
 void vm_leases_sign(const struct vm_agent *a, struct value *args) {
     value_map_put(args, "host", value_uuid(&a->self));
     value_map_put(args, "generation", value_int(a->generation));
+    vm_login_sign(a, args);
 }
 
 /* ---- one question to the storage ---- */
@@ -106,14 +107,27 @@ static void put_backing(struct value *disk, const struct value *chains) {
     value_map_put(disk, "backing", files);
 }
 
+/* Where QEMU finds a LUN now; its number at the target may have changed since the last scan. */
+static void put_source(const struct leasing *l, struct value *disk, const struct value *sources) {
+    const struct value *shared = shared_of(disk);
+    const char *source = shared ? value_map_str(sources, value_map_str(shared, "vdi")) : NULL;
+    if (!source)
+        return;
+    value_map_put(disk, "path", value_string(source));
+    value_map_put(disk, "initiator", value_string(str_or_empty(value_map_str(&l->args, "initiator"))));
+}
+
 static void tell_spec(struct leasing *l) {
-    const struct value *chains = value_map_get(&l->result, "chains");
+    static const struct value none = {.type = VALUE_MAP};
+    const struct value *chains = value_map_get(&l->result, "chains"), *sources = value_map_get(&l->result, "sources");
     if (!l->disks || !chains || chains->type != VALUE_MAP)
         return;
-    if (l->disks->type == VALUE_MAP)
-        put_backing(l->disks, chains);
-    for (size_t i = 0; l->disks->type == VALUE_SET && i < l->disks->set.n; i++)
-        put_backing(&l->disks->set.items[i], chains);
+    size_t n = l->disks->type == VALUE_SET ? l->disks->set.n : 1;
+    for (size_t i = 0; i < n; i++) {
+        struct value *disk = l->disks->type == VALUE_SET ? &l->disks->set.items[i] : l->disks;
+        put_backing(disk, chains);
+        put_source(l, disk, sources && sources->type == VALUE_MAP ? sources : &none);
+    }
 }
 
 static void next_repository(struct leasing *l);
@@ -142,9 +156,9 @@ static void next_repository(struct leasing *l) {
     value_done(&l->args);
     value_done(&l->result);
     l->args = value_map();
-    vm_leases_sign(l->a, &l->args);
     value_map_add(&l->args, "path", value_string(value_map_str(first, "path")));
     value_map_add(&l->args, "sr", value_string(sr));
+    vm_leases_sign(l->a, &l->args);
     value_map_add(&l->args, "vm", value_uuid(&l->vm));
     for (size_t i = 0; i < l->rest.set.n; i++) {
         struct value *d = &l->rest.set.items[i];
@@ -246,9 +260,9 @@ static void sweep(struct vm_agent *a) {
             continue;
         struct leasing *l = xnew0(struct leasing);
         *l = (struct leasing){.a = a, .op = xstrdup("lease_sweep"), .args = value_map(), .rest = value_set()};
-        vm_leases_sign(a, &l->args);
         value_map_add(&l->args, "path", value_string(place));
         value_map_add(&l->args, "sr", value_uuid(&sr->uuid));
+        vm_leases_sign(a, &l->args);
         value_map_add(&l->args, "running", value_copy(&running));
         a->sweeping = true;
         worker_submit(a->storage, row_str(sr, FIELD_SR_uuid), lease_job, sweep_done, l);

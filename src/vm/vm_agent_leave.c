@@ -228,10 +228,10 @@ static void hand_over(struct vm_leaving *l, const struct row *vm) {
             continue;
         _cleanup_free_ char *sr = xstrndup(where, (size_t)(space - where));
         struct value ask = value_map(), vdis = value_set();
-        vm_leases_sign(l->a, &ask);
         value_set_add(&vdis, value_string(key + 6));
         value_map_add(&ask, "path", value_string(space + 1));
         value_map_add(&ask, "sr", value_string(sr));
+        vm_leases_sign(l->a, &ask);
         value_map_add(&ask, "vm", value_uuid(&l->vm));
         value_map_add(&ask, "vdis", vdis);
         value_map_add(&ask, "to_host", value_string(p->to));

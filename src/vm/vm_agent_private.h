@@ -104,8 +104,10 @@ void vm_agent_unwatch_pbds(struct vm_agent *a);
 typedef void vm_leases_fn(struct error *error /* NULL: all taken */, void *userdata);
 /* Counts this boot of the host, once per boot. */
 void vm_leases_init(struct vm_agent *a);
-/* Says for whom an operation on storage is. */
+/* Says for whom an operation on storage is; where it is (path, sr) must stand in it already. */
 void vm_leases_sign(const struct vm_agent *a, struct value *args);
+/* vm_agent_login.c: and as whom this host logs in at an iSCSI target. */
+void vm_login_sign(const struct vm_agent *a, struct value *args);
 /* Takes what a spec's disks (a set), or one disk (a map), need, and tells each what its image goes on from (`backing`).
  * `disks` must stay until `fn` is called. What was taken before a failure is given back with the next list. */
 void vm_leases_take(struct vm_agent *a, const struct uuid *vm, struct value *disks, vm_leases_fn *fn, void *userdata);
