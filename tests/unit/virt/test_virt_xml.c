@@ -63,7 +63,18 @@ static void test_devices(void **state) {
     _cleanup_free_ char *nfs = virt_xml_disk(&far);
     value_map_put(&far, "path", value_string("nfs://[fd00::9]/x/a.qcow2"));
     _cleanup_free_ char *nfs6 = virt_xml_disk(&far);
+    value_map_put(&far, "path", value_string("iscsi://10.9.0.9:3260/iqn.2026-01.lab.muster:array/3"));
+    value_map_put(&far, "initiator", value_string("iqn.2026-11.local.muster:h1"));
+    _cleanup_free_ char *lun = virt_xml_disk(&far);
+    value_map_put(&far, "path", value_string("iscsi://[fd00::9]:860/iqn.2026-01.lab.muster:array/3"));
+    _cleanup_free_ char *lun6 = virt_xml_disk(&far);
     value_done(&far);
+    assert_non_null(strstr(lun, "<disk type='network' device='disk'>"));
+    assert_non_null(strstr(lun, "<source protocol='iscsi' name='iqn.2026-01.lab.muster:array/3'>"));
+    assert_non_null(strstr(lun, "<host name='10.9.0.9' port='3260'/>"));
+    assert_non_null(strstr(lun, "<iqn name='iqn.2026-11.local.muster:h1'/>"));
+    assert_non_null(strstr(lun, "error_policy='stop'"));
+    assert_non_null(strstr(lun6, "<host name='fd00::9' port='860'/>"));
     assert_non_null(strstr(nfs, "<disk type='network' device='disk'>"));
     assert_non_null(strstr(nfs, "<source protocol='nfs' name='/srv/array/a&amp;b/a.qcow2'>"));
     assert_non_null(strstr(nfs, "<host name='10.9.0.9'/>"));
