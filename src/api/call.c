@@ -41,6 +41,7 @@ void call_free(struct call *c) {
     if (c->def && !c->def->has_session)
         wipe_strings(&c->args);
     value_done(&c->args);
+    free(c->user);
     free(c);
 }
 
@@ -126,7 +127,7 @@ void call_answer(struct call *c, const struct reply *r) {
     c->is_ended = true;
     if (c->is_async)
         tasks_finish(c->api, &c->task, r);
-    else if (c->reply)
+    if (c->reply) /* of an Async call it has been taken */
         c->reply(r, c->userdata);
     if (!c->n_holds)
         call_free(c);

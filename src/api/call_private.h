@@ -19,6 +19,7 @@ struct call {
     const struct call_def *def;
     struct api_caller caller;
     struct session *session; /* reference held; NULL without one */
+    char *user;              /* of a call that is no call of a session (http_call.h); NULL */
     struct value args;       /* VALUE_SET, coerced, complete */
     struct uuid task;
     bool wants_json;

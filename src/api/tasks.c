@@ -114,6 +114,25 @@ bool tasks_add(struct api *a, struct call *c, const struct session *s, const cha
     return true;
 }
 
+bool tasks_adopt(struct api *a, struct call *c, const struct uuid *task, const char *user, enum role role,
+                 struct error **errp) {
+    struct task *t = uuidmap_get(a->tasks->by_uuid, task);
+    char ref[REF_TEXT_SIZE];
+    if (!t)
+        error_set(errp, ERR_HANDLE_INVALID, "task", ref_text(task, ref), NULL);
+    else if (t->user && !str_eq(t->user, user) && role < ROLE_POOL_OPERATOR)
+        error_set(errp, ERR_RBAC_PERMISSION_DENIED, "task.set_progress/any", "the task belongs to another user", NULL);
+    else if (t->is_finished || !t->is_clients || t->c)
+        error_set(errp, ERR_OPERATION_NOT_ALLOWED, "only a pending task made by task.create can be used", NULL);
+    if (!t || (t->user && !str_eq(t->user, user) && role < ROLE_POOL_OPERATOR) || t->is_finished || !t->is_clients ||
+        t->c)
+        return false;
+    t->c = c;
+    t->is_clients = false;
+    tasks_set_cancellable(a, task, false);
+    return true;
+}
+
 static void remove_task(struct api *a, struct task *t) {
     db_volatile_delete(api_db(a), api_own_host(a), CLASS_task, &t->uuid);
     free_task(a->tasks, t);

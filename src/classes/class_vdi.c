@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 #include "classes/class_calls.h"
+#include "classes/class_vdi.h"
 #include "classes/net_rows.h"
 #include "classes/store_calls.h"
 #include "classes/vm_spec.h"
@@ -142,14 +143,11 @@ static const struct row *attached_vbd(struct db *d, const struct row *vdi) {
 }
 
 /* Managed, unattached, on storage that a live host has; begins the operation. NULL with the call failed. */
-static struct vm_op *begin(struct call *c, const char *operation, bool needs_image, const struct row **ret_vdi,
-                           const struct row **ret_host) {
-    const struct row *vdi = call_arg_row(c, 0);
+static struct vm_op *begin_on(struct call *c, const struct row *vdi, const char *operation, bool needs_image,
+                              const struct row **ret_host) {
     struct db *d = call_db(c);
     struct error *e = NULL;
     char ref[REF_TEXT_SIZE];
-    if (!vdi)
-        return NULL;
     const struct row *sr = db_follow(d, vdi, FIELD_VDI_SR), *host = NULL;
     if (!row_bool(vdi, FIELD_VDI_managed))
         (void)net_fail_row(&e, ERR_VDI_NOT_MANAGED, vdi);
@@ -165,9 +163,25 @@ static struct vm_op *begin(struct call *c, const char *operation, bool needs_ima
         call_fail(c, e);
         return NULL;
     }
-    *ret_vdi = vdi;
     *ret_host = host;
     return vm_op_begin(c, vdi, operation);
+}
+
+static struct vm_op *begin(struct call *c, const char *operation, bool needs_image, const struct row **ret_vdi,
+                           const struct row **ret_host) {
+    *ret_vdi = call_arg_row(c, 0);
+    return *ret_vdi ? begin_on(c, *ret_vdi, operation, needs_image, ret_host) : NULL;
+}
+
+struct vm_op *vdi_op_begin(struct call *c, const struct row *vdi, const char *operation, bool writes,
+                           const struct row **ret_host) {
+    char ref[REF_TEXT_SIZE];
+    /* What a snapshot has been taken of goes on from a base, and stays what it is while others go on from it. */
+    if (writes && store_is_base(call_db(c), vdi)) {
+        call_fail_code(c, ERR_VDI_IN_USE, ref_text(&vdi->uuid, ref), operation, NULL);
+        return NULL;
+    }
+    return begin_on(c, vdi, operation, /* needs_image= */ true, ret_host);
 }
 
 /* ---- destroy: when the last disk on a base goes, the base goes ---- */
@@ -196,6 +210,47 @@ static void next_base(struct vm_op *op) {
         remove_file(op, base);
     else
         vm_op_return_void(op);
+}
+
+struct lonely { /* a base that nothing goes on from, once the rows say so */
+    vm_op_fn *then;
+    struct uuid base;
+};
+
+static void forget_lonely(struct vm_op *op) {
+    struct lonely l = *(struct lonely *)(uintptr_t)vm_op_data(op)->integer;
+    struct db *d = vm_op_db(op);
+    const struct row *base = db_get(d, CLASS_VDI, &l.base), *sr = base ? db_follow(d, base, FIELD_VDI_SR) : NULL;
+    const struct api_hooks *h = api_hooks(call_api(vm_op_call(op)));
+    _cleanup_error_ struct error *e = NULL;
+    const struct row *host = sr ? store_host(call_api(vm_op_call(op)), sr, &e) : NULL;
+    free((struct lonely *)(uintptr_t)vm_op_data(op)->integer);
+    *vm_op_data(op) = (struct value){.type = VALUE_VOID};
+    vm_op_on_failure(op, NULL);
+    if (base && host && h->host_ask && !row_bool(base, FIELD_VDI_managed) && !store_is_base(d, base)) {
+        h->host_ask(h->userdata, &host->uuid, "store", store_disk_args(d, "vdi_destroy", base, &host->uuid), STORE_MS,
+                    class_ask_ignored, NULL);
+        struct db_txn *t = db_txn_new(d, "a base that nothing goes on from");
+        db_txn_delete(t, CLASS_VDI, &base->uuid);
+        vm_op_commit(op, t, l.then);
+        return;
+    }
+    l.then(op);
+}
+
+static void lonely_failed(struct vm_op *op, struct error *e) {
+    free((struct lonely *)(uintptr_t)vm_op_data(op)->integer);
+    *vm_op_data(op) = (struct value){.type = VALUE_VOID};
+    vm_op_fail(op, e);
+}
+
+void vdi_op_commit_without_base(struct vm_op *op, struct db_txn *t, const struct row *base, vm_op_fn *then) {
+    struct lonely *l = xnew0(struct lonely);
+    *l = (struct lonely){.then = then, .base = base->uuid};
+    value_done(vm_op_data(op));
+    *vm_op_data(op) = value_int((int64_t)(uintptr_t)l);
+    vm_op_on_failure(op, lonely_failed);
+    vm_op_commit(op, t, forget_lonely);
 }
 
 static void on_removed(struct vm_op *op, const struct value *result) {

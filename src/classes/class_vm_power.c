@@ -105,12 +105,27 @@ static bool check_vcpus(const struct row *vm, struct error **errp) {
     return net_fail_row(errp, ERR_VM_NO_VCPUS, vm);
 }
 
+/* A disk whose content is being replaced or measured is nobody's to write. */
+static bool disks_are_free(struct call *c, const struct row *vm) {
+    const struct value *vbds = row_value(vm, FIELD_VM_VBDs);
+    for (size_t i = 0; i < vbds->set.n; i++) {
+        const struct row *vbd = db_get(call_db(c), CLASS_VBD, &vbds->set.items[i].ref);
+        const struct uuid *vdi = vbd ? row_ref(vbd, FIELD_VBD_VDI) : NULL;
+        char ref[REF_TEXT_SIZE];
+        if (!vdi || !vm_op_is_busy(call_api(c), vdi))
+            continue;
+        call_fail_code(c, ERR_VDI_IN_USE, ref_text(vdi, ref), "another operation on the disk is under way", NULL);
+        return false;
+    }
+    return true;
+}
+
 /* `host` NULL: the best one. */
 static void start(struct call *c, const struct row *vm, const struct row *host, const char *operation,
                   bool is_paused_start) {
     struct error *e = NULL;
     bool resumes = str_starts(operation, "resume");
-    if (!vm_op_check(c, vm, operation))
+    if (!vm_op_check(c, vm, operation) || !disks_are_free(c, vm))
         return;
     if (resumes && !db_follow(call_db(c), vm, FIELD_VM_suspend_VDI))
         (void)net_fail_row(&e, ERR_VM_HAS_NO_SUSPEND_VDI, vm);

@@ -298,3 +298,33 @@ bool client_get(struct client *c, const char *path, struct buf *ret, struct erro
     http_response_done(&r);
     return ok;
 }
+
+/* What a page of the server says, without its tags. */
+static char *page_text(const struct http_response *r) {
+    const char *p = strstr(buf_str(&r->body), "<p>"), *end = p ? strstr(p, "</p>") : NULL;
+    return end ? xstrndup(p + 3, (size_t)(end - p - 3)) : strf("HTTP status %d", r->status);
+}
+
+bool client_carry_file(struct client *c, struct client_file *f, client_progress_fn *progress, void *userdata,
+                       struct error **errp) {
+    _cleanup_free_ char *cookie = strf("Cookie: session_id=%s", c->session);
+    const char *const headers[] = {cookie, NULL};
+    struct rpc_file file = {.path = f->path,
+                            .fd = f->fd,
+                            .is_upload = f->is_upload,
+                            .size = f->size,
+                            .progress = progress,
+                            .userdata = userdata};
+    struct http_response r = {0};
+    bool was_answered = rpc_client_file(c->rpc, &file, headers, &r, errp);
+    f->problem = file.problem;
+    if (!was_answered)
+        return false;
+    bool ok = r.status >= 200 && r.status < 300;
+    if (!ok) {
+        _cleanup_free_ char *text = page_text(&r);
+        error_set(errp, ERR_WIRE_RESPONSE, c->server ? c->server : c->unix_path, text, NULL);
+    }
+    http_response_done(&r);
+    return ok;
+}

@@ -64,6 +64,25 @@ bool client_call_async(struct client *c, const char *method, const struct value 
                        client_progress_fn *progress, void *userdata, struct value *ret,
                        struct error **errp) _warn_unused_;
 
+/* The end of a task that this client has made (task.create) or been given; likewise. The task is removed. */
+bool client_task_end(struct client *c, const struct value *task, client_progress_fn *progress, void *userdata,
+                     struct value *ret, struct error **errp) _warn_unused_;
+
+/*
+ * A file to the server (`upload_size` its bytes; -1 when they cannot be counted) or from it (`is_upload` false), as the
+ * content of `path` with its query, from or to `fd`. False with *errp also when the server answers with anything but
+ * success; the interrupt of the config ends it.
+ */
+struct client_file {
+    const char *path;
+    int fd;
+    bool is_upload;
+    int64_t size; /* for an upload what is announced; else what is expected, for the progress; -1: not known */
+    int problem;  /* set: errno of the file, when it is to blame; 0 */
+};
+bool client_carry_file(struct client *c, struct client_file *f, client_progress_fn *progress, void *userdata,
+                       struct error **errp) _warn_unused_;
+
 /* Fingerprint of the certificate that the server showed; "" on a local socket. */
 const char *client_fingerprint(const struct client *c);
 /* Where it is connected to, after following; NULL on a local socket. */

@@ -100,23 +100,29 @@ static bool cancel(struct client *c, const struct value *task, struct error **er
 
 bool client_call_async(struct client *c, const char *method, const struct value *params, size_t n,
                        client_progress_fn *progress, void *userdata, struct value *ret, struct error **errp) {
-    _cleanup_free_ char *name = strf("Async.%s", method), *token = xstrdup("");
+    _cleanup_free_ char *name = strf("Async.%s", method);
     _cleanup_value_ struct value task = {.type = VALUE_VOID};
-    bool is_cancelled = false;
     client_heed_interrupt(c, false); /* a task that began and is not known could not be cancelled */
     bool ok = client_call(c, name, params, n, &task, errp);
     client_heed_interrupt(c, true);
+    return ok && client_task_end(c, &task, progress, userdata, ret, errp);
+}
+
+bool client_task_end(struct client *c, const struct value *task, client_progress_fn *progress, void *userdata,
+                     struct value *ret, struct error **errp) {
+    _cleanup_free_ char *token = xstrdup("");
+    bool is_cancelled = false, ok = true;
     while (ok) {
         _cleanup_value_ struct value record = {.type = VALUE_VOID};
         struct error *e = NULL;
-        bool got = next_record(c, &task, &token, &record, &e);
+        bool got = next_record(c, task, &token, &record, &e);
         const char *status = got ? value_map_str(&record, "status") : "pending";
         if (got && !str_eq(status, "pending") && !str_eq(status, "cancelling"))
-            return finish(c, &task, &record, ret, errp);
+            return finish(c, task, &record, ret, errp);
         if (client_was_interrupted(c) && !is_cancelled) {
             error_free(TAKE(e));
             is_cancelled = true;
-            ok = cancel(c, &task, errp);
+            ok = cancel(c, task, errp);
             continue;
         }
         ok = got;

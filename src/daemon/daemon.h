@@ -37,6 +37,7 @@ struct daemon {
     struct http_client *client;
     struct consoles *consoles;
     struct cli_server *cli;
+    struct transfers *transfers;
     struct tls_context *https;
     struct uuid self;
     bool going_down;

@@ -16,6 +16,7 @@
 #include "daemon/daemon.h"
 #include "daemon/network_history.h"
 #include "daemon/rehearsal.h"
+#include "daemon/transfer.h"
 #include "gen_handlers.h"
 #include "wire/http_client.h"
 
@@ -191,6 +192,7 @@ static bool make_parts(struct daemon *d, struct error **errp) {
     if (!daemon_serve_local(d, errp))
         return false;
     d->consoles = consoles_new(d);
+    d->transfers = transfers_new(d);
     d->cli = cli_server_new(d);
     daemon_state_init(d);
     return true;
@@ -217,6 +219,7 @@ static void free_parts(struct daemon *d) {
     probing_free(d->probing);
     pool_free(d->pool);
     api_free(d->api);
+    transfers_free(d->transfers); /* what the pool has just answered was for them */
     faults_free(d->faults);
     db_free(d->db);
     tls_context_unref(d->https);

@@ -58,7 +58,7 @@ static int input_open(const char *input) {
 
 /* argv[0] is looked up in PATH. A process group of its own, so that the deadline reaches its children too; default
  * signals, because the daemon blocks and ignores some. */
-static int spawn(pid_t *ret_pid, const char *const argv[], int in, int out, int err) {
+static int spawn(pid_t *ret_pid, const char *const argv[], int in, int out, int err, int data) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
     sigset_t none, all;
@@ -71,6 +71,8 @@ static int spawn(pid_t *ret_pid, const char *const argv[], int in, int out, int 
         r = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
     if (r == 0)
         r = posix_spawn_file_actions_adddup2(&actions, err, STDERR_FILENO);
+    if (r == 0 && data >= 0)
+        r = posix_spawn_file_actions_adddup2(&actions, data, CHILD_DATA_FD);
     (void)posix_spawnattr_setpgroup(&attr, 0);
     (void)posix_spawnattr_setsigmask(&attr, &none);
     (void)posix_spawnattr_setsigdefault(&attr, &all);
@@ -88,7 +90,7 @@ static void process_close(struct process *p) {
     p->out_fd = p->err_fd = -1;
 }
 
-static int process_start(struct process *p, const char *const argv[], const char *input) {
+static int process_start(struct process *p, const char *const argv[], const char *input, int data) {
     int out[2] = {-1, -1}, err[2] = {-1, -1};
     *p = (struct process){.pid = -1, .out_fd = -1, .err_fd = -1};
     _cleanup_close_ int in = input_open(input);
@@ -104,7 +106,7 @@ static int process_start(struct process *p, const char *const argv[], const char
     }
     p->out_fd = out[0];
     p->err_fd = err[0];
-    int r = spawn(&p->pid, argv, in, out[1], err[1]);
+    int r = spawn(&p->pid, argv, in, out[1], err[1], data);
     close(out[1]);
     close(err[1]);
     /* Only our ends: the flag belongs to the open file, and the program expects to block. */
@@ -200,11 +202,16 @@ static void on_loop_free(struct loop_hook *h) {
 
 struct child *child_run(struct loop *l, const char *const argv[], const char *input, uint64_t timeout_ms,
                         size_t max_output, child_done_fn *fn, void *userdata) {
+    return child_run_with_data(l, argv, input, /* data_fd= */ -1, timeout_ms, max_output, fn, userdata);
+}
+
+struct child *child_run_with_data(struct loop *l, const char *const argv[], const char *input, int data_fd,
+                                  uint64_t timeout_ms, size_t max_output, child_done_fn *fn, void *userdata) {
     struct child *c = xnew0(struct child);
     *c = (struct child){.loop = l, .max_output = max_output, .fn = fn, .userdata = userdata};
     c->hook.fn = on_loop_free;
     loop_hook_add(l, &c->hook);
-    int r = process_start(&c->process, argv, input);
+    int r = process_start(&c->process, argv, input, data_fd);
     if (r < 0) {
         c->result.exit_code = -1;
         c->result.start_error = -r;
@@ -264,7 +271,7 @@ int child_run_sync(const char *const argv[], const char *input, uint64_t timeout
                    struct child_result *ret) {
     struct process p;
     *ret = (struct child_result){0};
-    int r = process_start(&p, argv, input);
+    int r = process_start(&p, argv, input, /* data= */ -1);
     if (r < 0) {
         ret->exit_code = -1;
         ret->start_error = -r;

@@ -23,6 +23,10 @@ struct child;
 /* argv[0] is looked up in PATH. `input` may be NULL. The handle may be ignored. */
 struct child *child_run(struct loop *l, const char *const argv[], const char *input, uint64_t timeout_ms,
                         size_t max_output, child_done_fn *fn, void *userdata);
+/* The same with `data_fd` (not taken) as the program's descriptor 3: a stream that is no part of its output. */
+#define CHILD_DATA_FD 3
+struct child *child_run_with_data(struct loop *l, const char *const argv[], const char *input, int data_fd,
+                                  uint64_t timeout_ms, size_t max_output, child_done_fn *fn, void *userdata);
 void child_cancel(struct child *c); /* kills; `fn` is not called */
 
 /* The same, blocking, for one-shot programs without a loop (netboot, lab, tests). 0 when it ran, else negative errno.

@@ -55,22 +55,26 @@ static bool is_format(const char *text) {
 /* ---- the repository ---- */
 
 /* The repository that lies at `path` is the one that is meant. */
-static bool check_mark(const struct request *r, struct error **errp) {
+bool store_check_mark(const struct folder *f, const char *place, const struct uuid *sr, struct error **errp) {
     _cleanup_buf_ struct buf text = BUF_INIT;
     struct uuid u;
-    int e = r->f.ops->read(r->f.at, STORE_MARK, MARK_MAX, &text);
+    int e = f->ops->read(f->at, STORE_MARK, MARK_MAX, &text);
     if (e < 0) {
-        store_error(errp, "no storage of this pool is at", r->path, e);
+        store_error(errp, "no storage of this pool is at", place, e);
         return false;
     }
     char *end = strchr(text.data ? text.data : (char *)"", '\n');
     if (end)
         *end = '\0';
-    if (!uuid_parse(buf_str(&text), &u) || !uuid_eq(&u, &r->sr)) {
-        refuse(errp, "other storage lies there", r->path);
+    if (!uuid_parse(buf_str(&text), &u) || !uuid_eq(&u, sr)) {
+        refuse(errp, "other storage lies there", place);
         return false;
     }
     return true;
+}
+
+static bool check_mark(const struct request *r, struct error **errp) {
+    return store_check_mark(&r->f, r->path, &r->sr, errp);
 }
 
 /* Names in the folder but for those of its own keeping; -errno. */
@@ -120,8 +124,23 @@ static bool op_check(const struct request *r, struct value *ret, struct error **
     return check_mark(r, errp);
 }
 
+/* What imports of this host have left half-made when its power went; a host that has just come up has none under way. */
+static void remove_leftovers(const struct request *r) {
+    const char *host = value_map_str(r->args, "host");
+    _cleanup_free_ char *prefix = strf(STORE_IMPORT_PREFIX "%s-", str_or_empty(host));
+    _cleanup_strv_ struct strv names = {0};
+    if (!host || list_folder(&r->f, &names) < 0)
+        return;
+    for (size_t i = 0; i < names.n; i++)
+        if (str_starts(names.items[i], prefix))
+            (void)r->f.ops->unlink(r->f.at, names.items[i]);
+}
+
 static bool op_attach(const struct request *r, struct value *ret, struct error **errp) {
-    return check_mark(r, errp) && (!r->f.is_shared || lease_check_storage(&r->f, errp));
+    if (!check_mark(r, errp))
+        return false;
+    remove_leftovers(r);
+    return (!r->f.is_shared || lease_check_storage(&r->f, errp));
 }
 
 /* Disks stay where others have made them; Muster takes back what it wrote. */

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * muster-store: does one operation on storage of the network and ends (store_helper.c says why). Reads a request on its
- * standard input, writes the answer on its standard output; 0 also when the answer is an error.
+ * muster-store: does one operation on storage of the network, or carries one stream (store_stream.h), and ends
+ * (store_helper.c says why). Reads a request on its standard input, writes the answer on its standard output; 0 also
+ * when the answer is an error.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/str.h"
+#include "loop/child.h"
 #include "store/store_board.h"
 #include "store/store_iscsi.h"
 #include "store/store_message.h"
 #include "store/store_nfs.h"
 #include "store/store_private.h"
 #include "store/store_probe.h"
+#include "store/store_stream.h"
 
 static bool read_all(struct buf *out) {
     char block[65536];
@@ -40,12 +43,18 @@ static bool run(const char *op, const struct value *args, struct value *ret, str
     return false;
 }
 
+/* `muster-store stream`: the request is the same, the content goes through a descriptor of its own. */
+static bool run_stream(const char *op, const struct value *args, struct value *ret, struct error **errp) {
+    return store_stream_run(op, args, CHILD_DATA_FD, ret, errp);
+}
+
 int main(int argc, char **argv) {
     _cleanup_buf_ struct buf in = BUF_INIT, out = BUF_INIT;
     _cleanup_value_ struct value args = {0}, result = {0};
     _cleanup_error_ struct error *e = NULL;
     _cleanup_free_ char *op = NULL;
-    if (argc > 1) {
+    bool is_stream = argc == 2 && str_eq(argv[1], "stream");
+    if (argc > 1 && !is_stream) {
         fprintf(stderr, "muster-store is started by musterd, which says on its standard input what it is to do.\n");
         return 2;
     }
@@ -55,9 +64,10 @@ int main(int argc, char **argv) {
     if (!read_all(&in))
         error_internal(&e, "the request is longer than %d bytes, or cannot be read", STORE_REQUEST_MAX);
     else if (store_request_read(buf_str(&in), in.size, &op, &args, &e)) {
-        (void)alarm((unsigned)(store_deadline_ms(op) / 1000) + 5);
         iscsi_set_initiator(value_map_str(&args, "initiator"));
-        ok = run(op, &args, &result, &e);
+        if (!is_stream) /* a stream ends when musterd cuts it */
+            (void)alarm((unsigned)(store_deadline_ms(op) / 1000) + 5);
+        ok = is_stream ? run_stream(op, &args, &result, &e) : run(op, &args, &result, &e);
     }
     store_answer_write(&out, ok ? &result : NULL, e);
     return fwrite(out.data, 1, out.size, stdout) == out.size && fflush(stdout) == 0 ? 0 : 1;

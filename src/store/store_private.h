@@ -6,6 +6,8 @@
 #include "store/store_folder.h"
 
 #define STORE_MARK ".muster-sr"
+/* Images that are being imported, with the host's uuid behind it: no disks yet. */
+#define STORE_IMPORT_PREFIX "import-"
 
 struct image_info {
     int64_t virtual_size, physical_size;
@@ -21,6 +23,9 @@ bool image_info(const struct folder *f, const char *name, const char *path, cons
 bool image_create(const char *path, const char *format, int64_t size, const char *base,
                   struct error **errp) _warn_unused_;
 
+/* The repository that is meant lies at `place`. */
+bool store_check_mark(const struct folder *f, const char *place, const struct uuid *sr,
+                      struct error **errp) _warn_unused_;
 /* SR_BACKEND_FAILURE, or SR_FULL for a full disk. */
 void store_error(struct error **errp, const char *what, const char *path, int r);
 

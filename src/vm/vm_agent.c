@@ -275,6 +275,7 @@ void vm_agent_serve(struct vm_agent *a, struct pool_channel *channel) {
     pool_channel_serve(channel, "store", vm_serve_store, a);
     pool_channel_serve(channel, "vm_forget", vm_serve_forget, a);
     pool_channel_serve(channel, "vm_abort", vm_serve_abort, a);
+    vm_transfers_serve(a, channel);
     a->channel = channel;
 }
 
@@ -293,6 +294,7 @@ void vm_agent_free(struct vm_agent *a) {
     vm_guests_free(a->guests);
     vm_leavings_free(a);
     vm_arrivals_free(a);
+    vm_transfers_free(a);
     vm_keys_free(a);
     while (a->busy) {
         struct vm_busy *b = a->busy;

@@ -22,11 +22,15 @@
  *   vm_lock     vm, lock (vm/vm_lock_core.h): what an interface may send, in force when the answer comes
  *
  *   store       op and its arguments (store/store.h)
+ *
+ *   transfer_open    id, op and its arguments (store/store_stream.h): a stream, to be taken by vm_agent_take_transfer
+ *   transfer_result  id         when its helper has ended -> what it says
  */
 #pragma once
 
 #include "loop/worker.h"
 #include "pool/pool_channel.h"
+#include "wire/stream.h"
 
 struct vm_agent;
 
@@ -45,3 +49,6 @@ struct vm_agent_config { /* texts are copied */
 struct vm_agent *vm_agent_new(const struct vm_agent_config *config);
 void vm_agent_serve(struct vm_agent *a, struct pool_channel *channel);
 void vm_agent_free(struct vm_agent *a);
+/* The stream of a transfer that was opened here: paused, for the caller to free. NULL: there is none, or it has been
+ * taken. */
+struct stream *vm_agent_take_transfer(struct vm_agent *a, const struct uuid *id);

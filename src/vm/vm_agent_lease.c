@@ -250,6 +250,7 @@ static void sweep(struct vm_agent *a) {
         a->leases_due |= !is_running(a, &b->vm); /* it may be ending: the next list tells */
     }
     vm_arrivals_add(a, &running);
+    vm_transfers_add(a, &running);
     for (const struct row *pbd = db_first(a->db, CLASS_PBD); pbd; pbd = db_next(a->db, pbd)) {
         const struct row *sr = db_follow(a->db, pbd, FIELD_PBD_SR);
         if (!sr || !uuid_eq(row_ref(pbd, FIELD_PBD_host), &a->self) || !row_bool(pbd, FIELD_PBD_currently_attached))

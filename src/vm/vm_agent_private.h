@@ -44,6 +44,7 @@ struct vm_agent {
     struct vm_keys *keys;
     struct vm_arrival *arrivals;
     struct vm_leaving *leavings;
+    struct vm_transfer *transfers; /* vm_agent_transfer.c */
     uint64_t n_turns;         /* looks and steps of theirs */
     struct vm_guests *guests; /* vm_guest.h */
     struct vm_locks *locks;   /* vm_lock.h */
@@ -119,6 +120,11 @@ void vm_leases_listed(struct vm_agent *a, const struct virt_domain *domains, siz
 void vm_leases_look(struct vm_agent *a);
 /* In place of the uuids of VDI_IN_USE a sentence that names the holder. */
 void vm_leases_explain(const struct vm_agent *a, struct error **e);
+
+/* ---- vm_agent_transfer.c ---- */
+void vm_transfers_serve(struct vm_agent *a, struct pool_channel *channel);
+void vm_transfers_add(const struct vm_agent *a, struct value *vms); /* under whose names leases are held, to a set */
+void vm_transfers_free(struct vm_agent *a);
 
 /* ---- vm_agent_arrive.c, vm_agent_leave.c: see vm_agent_move.h ---- */
 pool_serve_fn vm_serve_receive, vm_serve_received, vm_serve_forget, vm_serve_facts, vm_serve_send, vm_serve_abort;

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The blocking client, for programs that have nothing else to do. */
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "wire/http_transfer.h"
+
+#define MAX_FILE_ANSWER 65536
 
 static int on_wait(void *userdata, curl_off_t to_get, curl_off_t got, curl_off_t to_send, curl_off_t sent) {
     const volatile sig_atomic_t *flag = userdata;
@@ -131,5 +135,98 @@ bool rpc_client_call_sync(const struct http_target *t, const char *method, const
     struct rpc_client *c = rpc_client_new(t);
     bool ok = rpc_client_call(c, method, params, n_params, ret, errp);
     rpc_client_free(c);
+    return ok;
+}
+
+/* ---- files ---- */
+
+struct file_transfer {
+    struct rpc_file *file;
+    const volatile sig_atomic_t *abort_flag;
+    struct transfer transfer;
+};
+
+static size_t on_file_read(char *data, size_t one, size_t size, void *userdata) {
+    struct file_transfer *f = userdata;
+    ssize_t n;
+    do
+        n = read(f->file->fd, data, one * size);
+    while (n < 0 && errno == EINTR && !(f->abort_flag && *f->abort_flag));
+    if (n >= 0)
+        return (size_t)n;
+    f->file->problem = errno;
+    return CURL_READFUNC_ABORT;
+}
+
+static size_t on_file_write(char *data, size_t one, size_t size, void *userdata) {
+    struct file_transfer *f = userdata;
+    long status = 0;
+    (void)curl_easy_getinfo(f->transfer.easy, CURLINFO_RESPONSE_CODE, &status);
+    if (f->file->is_upload || status < 200 || status >= 300) {
+        if (f->transfer.response.body.size + size <= MAX_FILE_ANSWER)
+            buf_add(&f->transfer.response.body, data, size);
+        return size;
+    }
+    for (size_t done = 0; done < size;) {
+        ssize_t n = write(f->file->fd, data + done, size - done);
+        if (n < 0 && errno != EINTR) {
+            f->file->problem = errno;
+            return 0;
+        }
+        done += n > 0 ? (size_t)n : 0;
+    }
+    return size;
+}
+
+static int on_file_progress(void *userdata, curl_off_t to_get, curl_off_t got, curl_off_t to_send, curl_off_t sent) {
+    const struct file_transfer *f = userdata;
+    curl_off_t all = f->file->size > 0 ? f->file->size : f->file->is_upload ? to_send : to_get;
+    curl_off_t done = f->file->is_upload ? sent : got;
+    if (f->file->progress)
+        f->file->progress(all > 0 && done < all ? (double)done / (double)all : all > 0, f->file->userdata);
+    return f->abort_flag && *f->abort_flag;
+}
+
+static void set_file_options(struct file_transfer *f) {
+    CURL *e = f->transfer.easy;
+    curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, 0L);
+    curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_0);
+    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_file_write);
+    curl_easy_setopt(e, CURLOPT_WRITEDATA, f);
+    curl_easy_setopt(e, CURLOPT_XFERINFOFUNCTION, on_file_progress);
+    curl_easy_setopt(e, CURLOPT_XFERINFODATA, f);
+    curl_easy_setopt(e, CURLOPT_NOPROGRESS, 0L);
+    if (!f->file->is_upload)
+        return;
+    curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(e, CURLOPT_READFUNCTION, on_file_read);
+    curl_easy_setopt(e, CURLOPT_READDATA, f);
+    /* What has no length is announced as more than there can be, and ends with the connection, as servers of this API
+     * expect. */
+    curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)(f->file->size < 0 ? INT64_C(1) << 40 : f->file->size));
+}
+
+bool rpc_client_file(struct rpc_client *c, struct rpc_file *file, const char *const *headers,
+                     struct http_response *ret, struct error **errp) {
+    struct file_transfer f = {.file = file, .abort_flag = c->abort_flag};
+    CURL *easy = curl_easy_init();
+    if (!easy)
+        abort();
+    bool ok = transfer_init(&f.transfer, easy, &c->target, file->is_upload ? "PUT" : "GET", file->path, headers,
+                            /* body= */ NULL, 0, errp);
+    if (ok) {
+        set_file_options(&f);
+        CURLcode code = curl_easy_perform(easy);
+        /* A server that has answered and closes has read enough. */
+        if (file->is_upload && (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR))
+            code = CURLE_OK;
+        ok = transfer_result(&f.transfer, code, errp);
+    }
+    curl_easy_cleanup(easy);
+    if (ok) {
+        *ret = f.transfer.response;
+        f.transfer.response = (struct http_response){0};
+    }
+    transfer_done(&f.transfer);
     return ok;
 }
