@@ -7,6 +7,7 @@
 #include "classes/class_vdi.h"
 #include "classes/net_rows.h"
 #include "classes/store_calls.h"
+#include "classes/transfer_calls.h"
 #include "classes/vm_spec.h"
 #include "gen_handlers.h"
 #include "store/store.h"
@@ -140,6 +141,10 @@ static const struct row *attached_vbd(struct db *d, const struct row *vdi) {
             return vbd;
     }
     return NULL;
+}
+
+bool transfer_vdi_is_attached(struct db *d, const struct row *vdi) {
+    return attached_vbd(d, vdi) != NULL;
 }
 
 /* Managed, unattached, on storage that a live host has; begins the operation. NULL with the call failed. */

@@ -11,6 +11,8 @@
 
 void transfer_plan_done(struct transfer_plan *p) {
     value_done(&p->args);
+    if (p->data)
+        p->free_data(p->data);
     *p = (struct transfer_plan){0};
 }
 

@@ -38,6 +38,7 @@ static const struct rule {
     {"checkpoint", VM_RUNNING | VM_PAUSED, 0, 0},
     {"revert", 0, 0, VM_HALTED | VM_SUSPENDED},
     {"make_into_template", VM_HALTED, 0, 0},
+    {"export", VM_HALTED, VM_HALTED, VM_HALTED},
     {"changing_memory_limits", VM_HALTED, VM_HALTED, 0},
     {"changing_static_range", VM_HALTED, VM_HALTED, 0},
     {"changing_dynamic_range", VM_HALTED, VM_HALTED, 0},

@@ -146,6 +146,46 @@ static bool begin_vdi_import(struct transfer *t) {
     return t->op != NULL;
 }
 
+static bool is_true(const char *text) {
+    return text && (str_eq(text, "true") || str_eq(text, "1"));
+}
+
+static bool begin_vm_export(struct transfer *t) {
+    const char *packed = http_get_query(t->req, "use_compression");
+    const struct row *vm = named(t, CLASS_VM, http_get_query(t->req, "ref") ? "ref" : "uuid");
+    const char *compress = is_true(packed) ? "gzip" : !packed || str_eq(packed, "false") ? "" : packed;
+    if (!vm)
+        return false;
+    if (*compress && !str_eq(compress, "gzip") && !str_eq(compress, "zstd")) {
+        call_fail_code(t->call, ERR_INVALID_VALUE, "use_compression", packed, NULL);
+        return false;
+    }
+    if (is_true(http_get_query(t->req, "include_snapshots")) || is_true(http_get_query(t->req, "export_snapshots"))) {
+        call_fail_code(t->call, ERR_NOT_IMPLEMENTED, "export with snapshots", NULL);
+        return false;
+    }
+    t->op = transfer_vm_export(t->call, vm, compress, &t->plan);
+    if (t->op)
+        describe_download(t);
+    return t->op != NULL;
+}
+
+static bool begin_vm_import(struct transfer *t) {
+    const char *key = http_get_query(t->req, "sr_id") ? "sr_id" : "sr_uuid";
+    const struct row *sr = http_get_query(t->req, key) ? named(t, CLASS_SR, key) : NULL;
+    if (http_get_query(t->req, key) && !sr)
+        return false;
+    t->op = transfer_vm_import(t->call, sr, is_true(http_get_query(t->req, "restore")),
+                               is_true(http_get_query(t->req, "force")),
+                               t->length < TRANSFER_UNKNOWN ? t->length : -1, &t->plan);
+    return t->op != NULL;
+}
+
+static bool begin_metadata(struct transfer *t) {
+    call_fail_code(t->call, ERR_NOT_IMPLEMENTED, http_get_path(t->req) + 1, NULL);
+    return false;
+}
+
 /* ---- requests ---- */
 
 #define TRANSFER_CALL(of_class, call_name)                                                                             \
@@ -157,6 +197,10 @@ static bool begin_vdi_import(struct transfer *t) {
 static const struct kind kinds[] = {
     {HTTP_GET, "/export_raw_vdi", TRANSFER_CALL(CLASS_VDI, "VDI.export_raw"), begin_vdi_export},
     {HTTP_PUT, "/import_raw_vdi", TRANSFER_CALL(CLASS_VDI, "VDI.import_raw"), begin_vdi_import},
+    {HTTP_GET, "/export", TRANSFER_CALL(CLASS_VM, "VM.export"), begin_vm_export},
+    {HTTP_PUT, "/import", TRANSFER_CALL(CLASS_VM, "VM.import"), begin_vm_import},
+    {HTTP_GET, "/export_metadata", TRANSFER_CALL(CLASS_VM, "VM.export_metadata"), begin_metadata},
+    {HTTP_PUT, "/import_metadata", TRANSFER_CALL(CLASS_VM, "VM.import_metadata"), begin_metadata},
 };
 
 static const struct kind *kind_of(struct http_request *req) {

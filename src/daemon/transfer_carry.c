@@ -280,11 +280,15 @@ static void on_failed(struct vm_op *op, struct error *e) {
 
 static void on_result(struct vm_op *op, const struct value *result) {
     struct transfer *t = of_op(op);
-    vm_op_answer_fn *done = t->plan.done;
+    struct transfer_plan plan = t->plan;
+    t->plan.data = NULL;
     call_on_cancel(t->call, NULL, NULL);
     vm_op_on_failure(op, NULL);
     *vm_op_data(op) = (struct value){.type = VALUE_VOID};
-    done(op, result);
+    if (plan.done_with)
+        plan.done_with(op, result, plan.data);
+    else
+        plan.done(op, result);
 }
 
 void transfer_reach(struct transfer *t) {

@@ -3,6 +3,7 @@
 #include "store/store_stream.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -364,10 +365,15 @@ static bool vdi_import(const struct value *args, int fd, struct value *ret, stru
 bool store_stream_run(const char *op, const struct value *args, int fd, struct value *ret, struct error **errp) {
     struct value result = value_map();
     bool ok = false;
+    (void)signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error, not an end: there is something to remove */
     if (str_eq(op, "vdi_export"))
         ok = vdi_export(args, fd, errp);
     else if (str_eq(op, "vdi_import"))
         ok = vdi_import(args, fd, &result, errp);
+    else if (str_eq(op, "vm_export"))
+        ok = vm_export(args, fd, errp);
+    else if (str_eq(op, "vm_import"))
+        ok = vm_import(args, fd, &result, errp);
     else
         error_set(errp, ERR_NOT_IMPLEMENTED, op, NULL);
     if (ok)

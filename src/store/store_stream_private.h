@@ -69,6 +69,10 @@ static inline bool disk_map_has(const uint8_t *map, int64_t i) {
     return map[i / 8] & 1u << (i % 8);
 }
 
+/* ---- VMs ---- */
+bool vm_export(const struct value *args, int fd, struct error **errp) _warn_unused_;
+bool vm_import(const struct value *args, int fd, struct value *ret, struct error **errp) _warn_unused_;
+
 /* ---- formats: each writes a disk, or reads one into an image ---- */
 bool raw_export(struct disk *d, int64_t offset, int64_t size, int fd, struct error **errp) _warn_unused_;
 bool raw_import(struct image *i, int64_t size, struct source *s, struct error **errp) _warn_unused_;
