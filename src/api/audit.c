@@ -110,10 +110,7 @@ void audit_call(const struct call *c, const struct error *error) {
     _cleanup_buf_ struct buf line = BUF_INIT;
     for (unsigned i = 0; i < c->def->n_params && i < c->args.set.n; i++)
         add_arg(&line, c->def, i, &c->args.set.items[i]);
-    const char *user = c->session              ? c->session->user
-                       : c->user              ? c->user
-                       : c->caller.is_local ? "root"
-                                              : "-";
+    const char *user = c->session ? c->session->user : c->user ? c->user : c->caller.is_local ? "root" : "-";
     const char *from = c->caller.is_local ? "local" : c->caller.address;
     _cleanup_free_ char *text = strf("user '%s' from '%s': %s%s: %s%s", user, from, c->def->name, buf_str(&line),
                                      error ? "refused, " : "done", error ? error_code(error) : "");

@@ -18,8 +18,8 @@ void tasks_free(struct tasks *ts);
 /* False with TOO_MANY_PENDING_TASKS when API_MAX_PENDING_TASKS are open. `c` (may be NULL) is the call behind it. */
 bool tasks_add(struct api *a, struct call *c, const struct session *s, const char *label, const char *description,
                const struct type_def *result_type, struct uuid *ret, struct error **errp) _warn_unused_;
-/* A pending task of a client (task.create) becomes that of the call. False with HANDLE_INVALID, OPERATION_NOT_ALLOWED or
- * RBAC_PERMISSION_DENIED, when it is none, has ended, or is somebody else's. */
+/* A pending task of a client (task.create) becomes that of the call. False with HANDLE_INVALID, OPERATION_NOT_ALLOWED
+ * or RBAC_PERMISSION_DENIED, when it is none, has ended, or is somebody else's. */
 bool tasks_adopt(struct api *a, struct call *c, const struct uuid *task, const char *user, enum role role,
                  struct error **errp) _warn_unused_;
 /* The work is over: status, result text (as XML-RPC has it) or error_info. */

@@ -232,7 +232,8 @@ static void plug(struct call *c, bool in) {
     else if (!in && !row_bool(vbd, FIELD_VBD_unpluggable))
         error_set(&e, ERR_VBD_NOT_UNPLUGGABLE, ref, NULL);
     else if (in && vm_op_is_busy(call_api(c), row_ref(vbd, FIELD_VBD_VDI)))
-        error_set(&e, ERR_VDI_IN_USE, ref_text(row_ref(vbd, FIELD_VBD_VDI), ref), "another operation on the disk is under way", NULL);
+        error_set(&e, ERR_VDI_IN_USE, ref_text(row_ref(vbd, FIELD_VBD_VDI), ref),
+                  "another operation on the disk is under way", NULL);
     else if (in)
         (void)!vm_place_check_disk(d, vbd, &e);
     struct value disk = e ? (struct value){0} : vm_spec_disk(d, vbd, row_ref(vm, FIELD_VM_resident_on), &e);

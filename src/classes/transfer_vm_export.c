@@ -123,8 +123,8 @@ static bool put_disk(struct call *c, const struct archive *a, const struct row *
     const struct row *pbd = vm_spec_pbd(a->d, row_ref(vdi, FIELD_VDI_SR), &host->uuid);
     _cleanup_free_ char *folder = vm_spec_folder(a->d, pbd);
     if (!pbd || !row_bool(pbd, FIELD_PBD_currently_attached) || !*folder) {
-        error_set(errp, ERR_VM_REQUIRES_SR, ref_text(&vm->uuid, ref),
-                  ref_text(row_ref(vdi, FIELD_VDI_SR), sr_ref), NULL);
+        error_set(errp, ERR_VM_REQUIRES_SR, ref_text(&vm->uuid, ref), ref_text(row_ref(vdi, FIELD_VDI_SR), sr_ref),
+                  NULL);
         return false;
     }
     if (transfer_vdi_is_attached(a->d, vdi) || vm_op_is_busy(call_api(c), &vdi->uuid)) {

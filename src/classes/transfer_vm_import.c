@@ -19,13 +19,39 @@
 #include "wire/value_xml.h"
 
 /* Only what means the same here; what names a file, a device or an object of the other pool is left behind. */
-static const char *const vm_fields[] = {
-    "name_label", "name_description", "user_version", "is_a_template", "memory_overhead", "memory_target",
-    "memory_static_max", "memory_dynamic_max", "memory_dynamic_min", "memory_static_min", "VCPUs_params", "VCPUs_max",
-    "VCPUs_at_startup", "actions_after_shutdown", "actions_after_reboot", "actions_after_crash", "HVM_boot_policy",
-    "HVM_boot_params", "HVM_shadow_multiplier", "platform", "other_config", "xenstore_data", "recommendations",
-    "ha_restart_priority", "tags", "version", "order", "start_delay", "shutdown_delay", "generation_id",
-    "hardware_platform_version", "has_vendor_device", "bios_strings"};
+static const char *const vm_fields[] = {"name_label",
+                                        "name_description",
+                                        "user_version",
+                                        "is_a_template",
+                                        "memory_overhead",
+                                        "memory_target",
+                                        "memory_static_max",
+                                        "memory_dynamic_max",
+                                        "memory_dynamic_min",
+                                        "memory_static_min",
+                                        "VCPUs_params",
+                                        "VCPUs_max",
+                                        "VCPUs_at_startup",
+                                        "actions_after_shutdown",
+                                        "actions_after_reboot",
+                                        "actions_after_crash",
+                                        "HVM_boot_policy",
+                                        "HVM_boot_params",
+                                        "HVM_shadow_multiplier",
+                                        "platform",
+                                        "other_config",
+                                        "xenstore_data",
+                                        "recommendations",
+                                        "ha_restart_priority",
+                                        "tags",
+                                        "version",
+                                        "order",
+                                        "start_delay",
+                                        "shutdown_delay",
+                                        "generation_id",
+                                        "hardware_platform_version",
+                                        "has_vendor_device",
+                                        "bios_strings"};
 static const char *const vdi_fields[] = {"name_label", "name_description", "xenstore_data", "tags"};
 static const char *const vbd_fields[] = {"bootable", "mode", "unpluggable", "qos_algorithm_type",
                                          "qos_algorithm_params"};
@@ -38,7 +64,7 @@ struct importing {
     struct uuid vm, sr;
     bool is_restore, is_forced;
     const struct value *ova, *disks; /* what is in the archive; what the host has made of it */
-    uint64_t drives, nics; /* places that are taken, as bits */
+    uint64_t drives, nics;           /* places that are taken, as bits */
     struct strv macs;
     struct error *error;
 };
@@ -200,7 +226,8 @@ static void put_boot(struct importing *m, const struct value *record) {
     static const char *const kernel_fields[] = {"PV_kernel", "PV_ramdisk", "PV_args"};
     struct value params = value_map();
     if (*xva_text(record, "HVM_boot_policy")) {
-        COPY(m, CLASS_VM, &m->vm, record, kernel_fields); /* a start judges them; Xen's guests with firmware have none */
+        COPY(m, CLASS_VM, &m->vm, record,
+             kernel_fields); /* a start judges them; Xen's guests with firmware have none */
         return;
     }
     db_txn_set(m->t, CLASS_VM, &m->vm, FIELD_VM_HVM_boot_policy, value_string("BIOS order"));

@@ -124,8 +124,8 @@ static bool carry(struct xe *x, const char *path, int fd, bool is_upload, int64_
     return false;
 }
 
-bool xe_carry_file(struct xe *x, const char *label, const char *path, const char *file, bool is_upload, int64_t expected,
-                   struct value *ret, struct error **errp) {
+bool xe_carry_file(struct xe *x, const char *label, const char *path, const char *file, bool is_upload,
+                   int64_t expected, struct value *ret, struct error **errp) {
     _cleanup_value_ struct value task = {.type = VALUE_VOID};
     struct value params[] = {value_string(label), value_string(file)};
     int64_t size = expected;

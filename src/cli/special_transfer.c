@@ -55,12 +55,15 @@ static const char *packed_with(struct xe *x) {
 
 static int64_t size_of_disks(struct xe *x, const char *vm) {
     struct error *e = NULL;
-    const struct value *vbds = records_all(x->records, CLASS_VBD, &e), *vdis = vbds ? records_all(x->records, CLASS_VDI, &e) : NULL;
+    const struct value *vbds = records_all(x->records, CLASS_VBD, &e),
+                       *vdis = vbds ? records_all(x->records, CLASS_VDI, &e) : NULL;
     int64_t size = 0;
     for (size_t i = 0; vdis && i < vbds->map.n; i++) {
         const struct value *vbd = &vbds->map.pairs[i].value;
-        if (str_eq(str_or_empty(value_map_str(vbd, "VM")), vm) && str_eq(str_or_empty(value_map_str(vbd, "type")), "Disk"))
-            size += MAX(int_at(value_map_get(vdis, str_or_empty(value_map_str(vbd, "VDI"))), "physical_utilisation"), 0);
+        if (str_eq(str_or_empty(value_map_str(vbd, "VM")), vm) &&
+            str_eq(str_or_empty(value_map_str(vbd, "type")), "Disk"))
+            size +=
+                MAX(int_at(value_map_get(vdis, str_or_empty(value_map_str(vbd, "VDI"))), "physical_utilisation"), 0);
     }
     error_free(e);
     return size;
@@ -128,7 +131,8 @@ static const struct command list[] = {
     {"template-export", "template-uuid,filename", "compress", "write a template with its disks into an XVA file",
      template_export, 0},
     {"vm-export", "filename", "compress,include-snapshots,vm",
-     "write a halted VM with its disks into an XVA file; compress is gzip, zstd or true", vm_export, COMMAND_SELECTS_VMS},
+     "write a halted VM with its disks into an XVA file; compress is gzip, zstd or true", vm_export,
+     COMMAND_SELECTS_VMS},
     {"vm-import", "filename", "sr-uuid,preserve,force",
      "make a VM out of an XVA file; prints its uuid; preserve keeps uuid and addresses", vm_import, 0},
     {"vdi-export", "uuid,filename", "format,base", "write a disk into a file (raw, vhd or qcow2)", vdi_export, 0},

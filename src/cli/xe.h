@@ -42,11 +42,11 @@ bool xe_call_task(struct xe *x, const char *method, const struct value *params, 
 
 /*
  * A file to or from the server at `path` (with a query), in a task of its own: what the task results in. The file must
- * not be there (from the server), or must be (to it); one that was not received whole is removed. `expected`: bytes, for
- * the bar; -1: not known.
+ * not be there (from the server), or must be (to it); one that was not received whole is removed. `expected`: bytes,
+ * for the bar; -1: not known.
  */
-bool xe_carry_file(struct xe *x, const char *label, const char *path, const char *file, bool is_upload, int64_t expected,
-                   struct value *ret, struct error **errp) _warn_unused_;
+bool xe_carry_file(struct xe *x, const char *label, const char *path, const char *file, bool is_upload,
+                   int64_t expected, struct value *ret, struct error **errp) _warn_unused_;
 
 /* Ctrl-C: the first is seen here and ends waiting, the second ends the program. */
 void xe_catch_interrupt(void);

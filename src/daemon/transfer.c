@@ -12,7 +12,7 @@
 struct kind {
     enum http_method method;
     const char *path;
-    struct call_def def; /* as the log and the task call it */
+    struct call_def def;               /* as the log and the task call it */
     bool (*begin)(struct transfer *t); /* false: the call has been failed */
 };
 
@@ -22,11 +22,11 @@ static int status_of(const char *code) {
     static const struct {
         const char *code;
         int status;
-    } known[] = {{ERR_HANDLE_INVALID, 404},          {ERR_UUID_INVALID, 404},     {ERR_RBAC_PERMISSION_DENIED, 403},
-                 {ERR_INVALID_VALUE, 400},           {ERR_VDI_IN_USE, 409},       {ERR_OTHER_OPERATION_IN_PROGRESS, 409},
-                 {ERR_VM_BAD_POWER_STATE, 409},      {ERR_NOT_IMPLEMENTED, 501},  {ERR_OPERATION_NOT_ALLOWED, 409},
-                 {ERR_TOO_MANY_PENDING_TASKS, 503},  {ERR_HOST_OFFLINE, 503},     {ERR_VDI_READONLY, 409},
-                 {ERR_DEFAULT_SR_NOT_FOUND, 404},    {ERR_SR_NOT_ATTACHED, 409},  {ERR_SR_HAS_NO_PBDS, 409}};
+    } known[] = {{ERR_HANDLE_INVALID, 404},         {ERR_UUID_INVALID, 404},    {ERR_RBAC_PERMISSION_DENIED, 403},
+                 {ERR_INVALID_VALUE, 400},          {ERR_VDI_IN_USE, 409},      {ERR_OTHER_OPERATION_IN_PROGRESS, 409},
+                 {ERR_VM_BAD_POWER_STATE, 409},     {ERR_NOT_IMPLEMENTED, 501}, {ERR_OPERATION_NOT_ALLOWED, 409},
+                 {ERR_TOO_MANY_PENDING_TASKS, 503}, {ERR_HOST_OFFLINE, 503},    {ERR_VDI_READONLY, 409},
+                 {ERR_DEFAULT_SR_NOT_FOUND, 404},   {ERR_SR_NOT_ATTACHED, 409}, {ERR_SR_HAS_NO_PBDS, 409}};
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)
         if (str_eq(known[i].code, code))
             return known[i].status;
@@ -176,8 +176,8 @@ static bool begin_vm_import(struct transfer *t) {
     if (http_get_query(t->req, key) && !sr)
         return false;
     t->op = transfer_vm_import(t->call, sr, is_true(http_get_query(t->req, "restore")),
-                               is_true(http_get_query(t->req, "force")),
-                               t->length < TRANSFER_UNKNOWN ? t->length : -1, &t->plan);
+                               is_true(http_get_query(t->req, "force")), t->length < TRANSFER_UNKNOWN ? t->length : -1,
+                               &t->plan);
     return t->op != NULL;
 }
 
@@ -223,9 +223,8 @@ static void send_to_coordinator(struct transfers *ts, struct http_request *req, 
         char port[16] = "";
         if (ts->d->options.https_port != 443)
             (void)snprintf(port, sizeof(port), ":%u", ts->d->options.https_port);
-        _cleanup_free_ char *where =
-            strf("Location: https://%s%s%s%s%s?%s\r\n", is_v6 ? "[" : "", address, is_v6 ? "]" : "", port,
-                 http_get_path(req), http_get_query_text(req));
+        _cleanup_free_ char *where = strf("Location: https://%s%s%s%s%s?%s\r\n", is_v6 ? "[" : "", address,
+                                          is_v6 ? "]" : "", port, http_get_path(req), http_get_query_text(req));
         http_reply_error(req, 302, where, "The coordinator has it.");
     }
 }
@@ -244,12 +243,8 @@ static void on_authenticated(struct http_request *req, const struct api_identity
         return;
     }
     bool is_upload = k->method == HTTP_PUT;
-    if (is_upload && (h->is_chunked || (h->content_length == 0 && !http_get_query(req, "task_id")))) {
-        /* The second is how some clients ask whether they are redirected. */
-        if (h->is_chunked)
-            http_reply_error(req, 404, NULL, "A chunked body is not taken: say its length.");
-        else
-            http_reply(req, 200, NULL, NULL, NULL);
+    if (is_upload && h->content_length == 0 && !http_get_query(req, "task_id")) {
+        http_reply(req, 200, NULL, NULL, NULL); /* how some clients ask whether they are redirected */
         return;
     }
     if (ts->n >= TRANSFERS_MAX) {

@@ -247,8 +247,8 @@ static void on_opened(struct vm_op *op, const struct value *result) {
     const struct row *host = db_get(d->db, CLASS_host, &t->plan.host);
     struct tls_context *tls = transfer_tls(t->all, &e);
     if (tls)
-        t->far = stream_connect(d->loop, host ? row_str(host, FIELD_host_address) : "", d->options.https_port, NULL, tls,
-                                NULL, TRANSFER_OPEN_MS, &reach_callbacks, t, &e);
+        t->far = stream_connect(d->loop, host ? row_str(host, FIELD_host_address) : "", d->options.https_port, NULL,
+                                tls, NULL, TRANSFER_OPEN_MS, &reach_callbacks, t, &e);
     if (!t->far) {
         fail_reach(t, error_text(e));
         error_free(e);

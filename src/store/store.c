@@ -124,7 +124,8 @@ static bool op_check(const struct request *r, struct value *ret, struct error **
     return check_mark(r, errp);
 }
 
-/* What imports of this host have left half-made when its power went; a host that has just come up has none under way. */
+/* What imports of this host have left half-made when its power went; a host that has just come up has none under way.
+ */
 static void remove_leftovers(const struct request *r) {
     const char *host = value_map_str(r->args, "host");
     _cleanup_free_ char *prefix = strf(STORE_IMPORT_PREFIX "%s-", str_or_empty(host));

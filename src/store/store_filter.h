@@ -11,8 +11,8 @@ struct filter {
 
 /* What is written to f->fd goes on to `out`, compressed; `with` is "gzip" or "zstd". */
 bool filter_compress(struct filter *f, const char *with, int out, struct error **errp) _warn_unused_;
-/* What comes from the socket `in`, through what its first bytes say it is packed with; f->fd is `in` itself (pid 0) when
- * it is not. */
+/* What comes from the socket `in`, through what its first bytes say it is packed with; f->fd is `in` itself (pid 0)
+ * when it is not. */
 bool filter_unpack(struct filter *f, int in, struct error **errp) _warn_unused_;
 /* Everything has gone through it; false when the program says otherwise. */
 bool filter_end(struct filter *f, struct error **errp) _warn_unused_;

@@ -5,10 +5,10 @@
 
 #define MAGIC 0x514649fbu
 #define CLUSTER_BITS 16
-#define ENTRIES (QCOW2_CLUSTER / 8)          /* of a table */
-#define REFCOUNTS (QCOW2_CLUSTER / 2)        /* of a block, 16 bits each */
-#define COPIED (UINT64_C(1) << 63)           /* nothing else goes on from the cluster */
-#define COMPRESSION (UINT64_C(1) << 3)       /* features that an image may need */
+#define ENTRIES (QCOW2_CLUSTER / 8)    /* of a table */
+#define REFCOUNTS (QCOW2_CLUSTER / 2)  /* of a block, 16 bits each */
+#define COPIED (UINT64_C(1) << 63)     /* nothing else goes on from the cluster */
+#define COMPRESSION (UINT64_C(1) << 3) /* features that an image may need */
 #define DIRTY (UINT64_C(1) << 0)
 
 static void put32(uint8_t *p, uint32_t v) {

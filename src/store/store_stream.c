@@ -104,8 +104,7 @@ static bool is_disk_format(const char *format) {
 bool place_open(struct place *p, const struct value *args, struct error **errp) {
     *p = (struct place){.path = str_or_empty(value_map_str(args, "path"))};
     const char *trouble = store_place_trouble(p->path);
-    if (trouble || !args_uuid(args, "sr", &p->sr) || !args_uuid(args, "id", &p->id) ||
-        !store_lease_id(args, &p->me)) {
+    if (trouble || !args_uuid(args, "sr", &p->sr) || !args_uuid(args, "id", &p->id) || !store_lease_id(args, &p->me)) {
         error_set(errp, ERR_SR_BACKEND_FAILURE, trouble ? trouble : "the request is not complete", p->path, "", NULL);
         return false;
     }

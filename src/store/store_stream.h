@@ -13,11 +13,10 @@
  * Runs one operation. All have `path`, `sr`, `host` and `generation` as in store.h, and `id`, a uuid of the transfer,
  * under which it holds leases.
  *   vdi_export   vdi, format, as (raw, vhd, qcow2), and for raw offset and size: writes it
- *   vdi_import   vdi, format, size, as, length (-1: not known), chunked: reads it into a new image, which then takes the
- *                disk's place -> virtual_size, physical_size
- *   vm_export    ova (text of ova.xml), disks (a set of maps: ref, path, sr, vdi, format), compress (gzip, zstd, or
- *                nothing): writes an XVA archive
- *   vm_import    length: reads one, packed or not, into new disks of the repository
+ *   vdi_import   vdi, format, size, as, length (-1: not known), chunked: reads it into a new image, which then takes
+ * the disk's place -> virtual_size, physical_size vm_export    ova (text of ova.xml), disks (a set of maps: ref, path,
+ * sr, vdi, format), compress (gzip, zstd, or nothing): writes an XVA archive vm_import    length: reads one, packed or
+ * not, into new disks of the repository
  *                -> ova, disks: of each disk by its name in the archive vdi, virtual_size, physical_size
  * Other operations: NOT_IMPLEMENTED.
  */

@@ -5,7 +5,17 @@
 #include <string.h>
 
 /* Where the fields lie. */
-enum { MODE = 100, UID = 108, GID = 116, SIZE = 124, MTIME = 136, CHECKSUM = 148, TYPE = 156, MAGIC = 257, PREFIX = 345 };
+enum {
+    MODE = 100,
+    UID = 108,
+    GID = 116,
+    SIZE = 124,
+    MTIME = 136,
+    CHECKSUM = 148,
+    TYPE = 156,
+    MAGIC = 257,
+    PREFIX = 345
+};
 
 /* The checksum counts its own field as blanks. */
 static uint32_t sum_of(const uint8_t *block) {
@@ -32,7 +42,10 @@ bool tar_put(uint8_t out[static TAR_BLOCK], const struct tar_file *f) {
     put_octal(out + SIZE, 11, (uint64_t)f->size);
     put_octal(out + MTIME, 11, 0);
     out[TYPE] = '0';
-    memcpy(out + MAGIC, "ustar\0" "00", 8);
+    memcpy(out + MAGIC,
+           "ustar\0"
+           "00",
+           8);
     put_octal(out + CHECKSUM, 6, sum_of(out));
     out[CHECKSUM + 7] = ' ';
     return true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Disks as VHD streams. Written: a dynamic image, blocks in the order of the disk. Read: dynamic ones whose table stands
- * in front of their blocks, as whoever streams them writes them, and fixed ones. */
+/* Disks as VHD streams. Written: a dynamic image, blocks in the order of the disk. Read: dynamic ones whose table
+ * stands in front of their blocks, as whoever streams them writes them, and fixed ones. */
 #include <time.h>
 
 #include "base/str.h"

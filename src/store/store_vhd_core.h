@@ -13,17 +13,17 @@
 
 #define VHD_SECTOR 512
 #define VHD_HEADER_SIZE 1024
-#define VHD_BLOCK (2u << 20)                           /* of what we write; others use others */
-#define VHD_SIZE_MAX (INT64_C(2040) << 30)             /* what readers of the format take */
-#define VHD_ENTRIES_MAX (VHD_SIZE_MAX / (512u << 10))  /* of a table; blocks of 512 KiB and more */
-#define VHD_UNUSED 0xffffffffu                         /* a block that is not there */
+#define VHD_BLOCK (2u << 20)                          /* of what we write; others use others */
+#define VHD_SIZE_MAX (INT64_C(2040) << 30)            /* what readers of the format take */
+#define VHD_ENTRIES_MAX (VHD_SIZE_MAX / (512u << 10)) /* of a table; blocks of 512 KiB and more */
+#define VHD_UNUSED 0xffffffffu                        /* a block that is not there */
 
 enum vhd_type { VHD_FIXED = 2, VHD_DYNAMIC = 3, VHD_DIFFERENCING = 4 };
 
 struct vhd_footer {
     enum vhd_type type;
-    int64_t size;          /* of the disk */
-    uint64_t header_at;    /* of the header; dynamic ones */
+    int64_t size;       /* of the disk */
+    uint64_t header_at; /* of the header; dynamic ones */
 };
 struct vhd_header {
     uint64_t table_at;

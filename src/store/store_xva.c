@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* VMs as XVA streams: written from their disks, and read into new images, which become disks when all of it was right. */
+/* VMs as XVA streams: written from their disks, and read into new images, which become disks when all of it was right.
+ */
 #include <openssl/evp.h>
 #include <stdio.h>
 
@@ -172,8 +173,8 @@ static bool turn_to(struct reading *r, int disk, struct error **errp) {
     if (r->current >= 0 && !image_complete(&r->images[r->current], errp))
         return false;
     r->current = disk;
-    return disk < 0 || image_begin(&r->images[disk], &r->p, r->args, (unsigned)disk, "qcow2",
-                                   rounded(r->disks[disk].size), errp);
+    return disk < 0 ||
+           image_begin(&r->images[disk], &r->p, r->args, (unsigned)disk, "qcow2", rounded(r->disks[disk].size), errp);
 }
 
 /* The file behind a piece of a disk has to have its checksum. */
@@ -199,7 +200,8 @@ static bool check_sum(struct reading *r, const struct tar_file *piece, struct er
     } else {
         char *end = NULL;
         unsigned long long v = strtoull(text, &end, 16);
-        is_right = *text && !*end && strlen(text) <= 16 && v == xva_xxh64((const uint8_t *)r->chunk, (size_t)piece->size);
+        is_right =
+            *text && !*end && strlen(text) <= 16 && v == xva_xxh64((const uint8_t *)r->chunk, (size_t)piece->size);
     }
     if (!is_right)
         error_set(errp, ERR_IMPORT_ERROR_SOME_CHECKSUMS_FAILED, NULL);

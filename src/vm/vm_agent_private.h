@@ -45,10 +45,10 @@ struct vm_agent {
     struct vm_arrival *arrivals;
     struct vm_leaving *leavings;
     struct vm_transfer *transfers; /* vm_agent_transfer.c */
-    uint64_t n_turns;         /* looks and steps of theirs */
-    struct vm_guests *guests; /* vm_guest.h */
-    struct vm_locks *locks;   /* vm_lock.h */
-    bool is_freed;            /* replies are dropped */
+    uint64_t n_turns;              /* looks and steps of theirs */
+    struct vm_guests *guests;      /* vm_guest.h */
+    struct vm_locks *locks;        /* vm_lock.h */
+    bool is_freed;                 /* replies are dropped */
 };
 
 /* ---- vm_agent.c ---- */

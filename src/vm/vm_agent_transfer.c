@@ -115,7 +115,8 @@ static bool start_helper(struct vm_transfer *t, const char *op, const struct val
     }
     if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
         abort(); /* a fresh socket takes this flag */
-    t->child = child_run_with_data(t->a->loop, argv, buf_str(&request), ends[1], RUN_MS, ANSWER_MAX, on_helper_ended, t);
+    t->child =
+        child_run_with_data(t->a->loop, argv, buf_str(&request), ends[1], RUN_MS, ANSWER_MAX, on_helper_ended, t);
     close(ends[1]);
     t->stream = stream_new(t->a->loop, ends[0], /* tls= */ NULL, /* is_server= */ false);
     stream_pause(t->stream, true);

@@ -79,15 +79,15 @@ struct rpc_file {
     const char *path;
     int fd;
     bool is_upload;
-    int64_t size;                                         /* announced (upload), or expected; -1: not known */
-    void (*progress)(double fraction, void *userdata);    /* may be NULL */
+    int64_t size;                                      /* announced (upload), or expected; -1: not known */
+    void (*progress)(double fraction, void *userdata); /* may be NULL */
     void *userdata;
     int problem; /* set: errno of the file; 0 */
 };
-/* Over a connection of its own, for as long as it takes. Any status is an answer; a body goes to `fd` for success alone,
- * else into ret. */
-bool rpc_client_file(struct rpc_client *c, struct rpc_file *f, const char *const *headers,
-                     struct http_response *ret, struct error **errp) _warn_unused_;
+/* Over a connection of its own, for as long as it takes. Any status is an answer; a body goes to `fd` for success
+ * alone, else into ret. */
+bool rpc_client_file(struct rpc_client *c, struct rpc_file *f, const char *const *headers, struct http_response *ret,
+                     struct error **errp) _warn_unused_;
 /* A call under way ends with ERR_WIRE_CONNECT once *flag is not 0, which a signal handler may set; NULL: it goes on. */
 void rpc_client_set_abort(struct rpc_client *c, const volatile sig_atomic_t *flag);
 const char *rpc_client_peer_fingerprint(const struct rpc_client *c); /* of the latest call */

@@ -206,8 +206,8 @@ static void set_file_options(struct file_transfer *f) {
     curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)(f->file->size < 0 ? INT64_C(1) << 40 : f->file->size));
 }
 
-bool rpc_client_file(struct rpc_client *c, struct rpc_file *file, const char *const *headers,
-                     struct http_response *ret, struct error **errp) {
+bool rpc_client_file(struct rpc_client *c, struct rpc_file *file, const char *const *headers, struct http_response *ret,
+                     struct error **errp) {
     struct file_transfer f = {.file = file, .abort_flag = c->abort_flag};
     CURL *easy = curl_easy_init();
     if (!easy)
