@@ -95,11 +95,15 @@ struct session *sessions_add(struct sessions *ss, const struct uuid *uuid, const
     return s;
 }
 
+static bool is_over(const struct sessions *ss, const struct session *s, uint64_t now_ms) {
+    return now_ms - s->last_use_ms > ss->limits.idle_ms || (s->ends_ms && now_ms >= s->ends_ms);
+}
+
 struct session *sessions_find(struct sessions *ss, const struct uuid *uuid, uint64_t now_ms, int64_t now_wall) {
     struct session *s = uuidmap_get(ss->by_uuid, uuid);
     if (!s)
         return NULL;
-    if (now_ms - s->last_use_ms > ss->limits.idle_ms) {
+    if (is_over(ss, s, now_ms)) {
         sessions_close(ss, s);
         return NULL;
     }
@@ -126,7 +130,7 @@ void sessions_expire(struct sessions *ss, uint64_t now_ms) {
     void *p;
     while (uuidmap_next(ss->by_uuid, &pos, &key, &p)) {
         struct session *s = p;
-        if (now_ms - s->last_use_ms <= ss->limits.idle_ms)
+        if (!is_over(ss, s, now_ms))
             continue;
         idle = xrealloc_array(idle, n + 1, sizeof(*idle));
         idle[n++] = session_ref(s);

@@ -33,6 +33,7 @@ struct session {
     bool is_pool;       /* another host of the pool */
     bool is_closed;     /* logged out or expired; only running calls still hold it */
     uint64_t last_use_ms;
+    uint64_t ends_ms;    /* it ends then, used or not; 0: it does not */
     int64_t last_active; /* wall clock, seconds */
     int64_t validated;
     struct value other_config;

@@ -33,6 +33,14 @@ static void open_session(struct call *c, const char *user, bool is_local_only) {
     call_return_ref(c, &s->uuid);
 }
 
+struct uuid api_session_lend(struct api *a, const struct session *of, enum role most, uint64_t lifetime_ms) {
+    uint64_t now = loop_now_ms(api_loop(a));
+    struct session *s = sessions_add(a->sessions, /* uuid= */ NULL, of ? of->user : "root", "move between pools",
+                                     of ? MIN(of->role, most) : most, now, loop_wall_ms(api_loop(a)) / 1000);
+    s->ends_ms = now + lifetime_ms;
+    return s->uuid;
+}
+
 static void refuse(struct call *c, const char *reason) {
     call_fail_code(c, ERR_SESSION_AUTHENTICATION_FAILED, call_arg_str(c, 0), reason, NULL);
 }

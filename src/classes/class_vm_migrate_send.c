@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The two halves of a move as clients ask for it: host.migrate_receive where the VM is to go, and VM.migrate_send (or
- * VM.assert_can_migrate) with what that returned. Both must be of this pool.
+ * VM.assert_can_migrate) with what that returned, by this pool or another (class_vm_pools.h).
  */
 #include "api/session.h"
 #include "base/str.h"
 #include "classes/class_vm_migrate.h"
+#include "classes/class_vm_pools.h"
 #include "classes/net_rows.h"
+#include "classes/vm_allowed_core.h"
 #include "gen_handlers.h"
+
+#define SESSION_MS (60 * 60 * 1000) /* from migrate_receive until the other pool has made use of it */
+#define CONTROL_SIZE 1500           /* what every route of the management network is locked to */
 
 static struct value url(const char *address, const char *path, const char *session) {
     address = str_or_empty(address);
@@ -28,17 +33,25 @@ void host_migrate_receive(struct call *c) {
     const char *address = vm_move_address(call_db(c), host, network, &e);
     const struct row *pool = db_pool(call_db(c)),
                      *master = pool ? db_follow(call_db(c), pool, FIELD_pool_master) : NULL;
-    if (e) {
+    char fingerprint[TLS_FINGERPRINT_SIZE];
+    const char *authorities = pool ? row_str(pool, FIELD_pool_ca_certificates) : "";
+    if (e || !tls_fingerprint_pem(authorities, strlen(authorities), fingerprint, &e)) {
         call_fail(c, e);
         return;
     }
-    ref_text(&call_session(c)->uuid, session);
+    /* What other pools need to know lies inside of what clients hand on unread: whom to believe, and how large frames
+     * may be on that network. */
+    const struct row *pif = net_rows_pif_on(call_db(c), &host->uuid, &network->uuid);
+    int64_t mtu = !pif || row_bool(pif, FIELD_PIF_management) ? CONTROL_SIZE : row_int(pif, FIELD_PIF_MTU);
+    struct uuid lent = api_session_lend(call_api(c), call_session(c), ROLE_VM_POWER_ADMIN, SESSION_MS);
+    _cleanup_free_ char *xenops = strf("%s&mtu=%lld", ref_text(&lent, session), (long long)mtu),
+                        *believe = strf("?authority=%s", fingerprint);
     struct value token = value_map();
     value_map_add(&token, "SM", url(address, "/services/SM?session_id=", session));
     value_map_add(&token, "host", value_string(ref_text(&host->uuid, ref)));
-    value_map_add(&token, "xenops", url(address, "/services/xenops?session_id=", session));
+    value_map_add(&token, "xenops", url(address, "/services/xenops?session_id=", xenops));
     value_map_add(&token, "session_id", value_string(session));
-    value_map_add(&token, "master", url(master ? row_str(master, FIELD_host_address) : "", "/", ""));
+    value_map_add(&token, "master", url(master ? row_str(master, FIELD_host_address) : "", "/", believe));
     call_return(c, token);
 }
 
@@ -76,10 +89,12 @@ static void send(struct call *c, bool only_asks) {
     if (!*ref || !*xenops) {
         call_fail_code(c, ERR_INVALID_VALUE, "dest", "what host.migrate_receive returned", NULL);
     } else if (!to) {
-        call_fail_code(c, ERR_NOT_IMPLEMENTED,
-                       only_asks ? "VM.assert_can_migrate (to a host of another pool)"
-                                 : "VM.migrate_send (to a host of another pool)",
-                       NULL);
+        class_vm_pools_send(c, vm, dest, only_asks);
+    } else if (!str_eq(row_str(vm, FIELD_VM_power_state), "Running") &&
+               !str_eq(row_str(vm, FIELD_VM_power_state), "Paused")) {
+        const char *state = vm_power_text(vm_power_of(row_str(vm, FIELD_VM_power_state)));
+        char vm_ref[REF_TEXT_SIZE];
+        call_fail_code(c, ERR_VM_BAD_POWER_STATE, ref_text(&vm->uuid, vm_ref), "running", state, NULL);
     } else if (!call_arg_bool(c, 2)) {
         call_fail_code(c, ERR_VALUE_NOT_SUPPORTED, "live", "false",
                        "a running VM moves while it runs; one that is halted starts on any host that has its disks",

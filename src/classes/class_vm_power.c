@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "classes/class_calls.h"
 #include "classes/class_vm.h"
+#include "classes/class_vm_pools.h"
 #include "classes/net_rows.h"
 #include "classes/store_calls.h"
 #include "classes/vm_ops.h"
@@ -414,6 +415,14 @@ void vm_suspend(struct call *c) {
 void vm_power_state_reset(struct call *c) {
     const struct row *vm = call_arg_row(c, 0);
     struct uuid nobody = {0};
+    const char *between = vm ? value_map_str(row_value(vm, FIELD_VM_migration), POOLS_KEY) : NULL;
+    if (between && (str_eq(between, "given") || str_eq(between, "ready"))) { /* the other pool is lost: it is ours */
+        struct db_txn *t = db_txn_new(call_db(c), "VM.power_state_reset");
+        db_txn_expect(t, CLASS_VM, &vm->uuid, FIELD_VM_migration, value_copy(row_value(vm, FIELD_VM_migration)));
+        db_txn_set(t, CLASS_VM, &vm->uuid, FIELD_VM_migration, value_map());
+        call_commit(c, t, NULL, NULL);
+        return;
+    }
     if (!vm || !vm_op_check(c, vm, "power_state_reset"))
         return;
     if (!uuid_is_null(row_ref(vm, FIELD_VM_resident_on)) &&

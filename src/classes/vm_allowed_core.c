@@ -28,7 +28,7 @@ static const struct rule {
     {"hard_shutdown", VM_RUNNING | VM_PAUSED | VM_SUSPENDED, 0, 0},
     {"hard_reboot", VM_RUNNING, 0, 0},
     {"pool_migrate", VM_RUNNING | VM_PAUSED, 0, 0},
-    {"migrate_send", VM_RUNNING | VM_PAUSED, 0, 0},
+    {"migrate_send", VM_RUNNING | VM_PAUSED | VM_HALTED | VM_SUSPENDED, 0, 0},
     {"power_state_reset", VM_RUNNING | VM_PAUSED | VM_SUSPENDED, 0, 0},
     {"clone", VM_HALTED, VM_HALTED, VM_HALTED | VM_SUSPENDED},
     {"copy", VM_HALTED, VM_HALTED, VM_HALTED | VM_SUSPENDED},

@@ -2,6 +2,7 @@
 #include "classes/vm_allowed_rows.h"
 
 #include "base/str.h"
+#include "classes/class_vm_pools.h"
 #include "classes/vm_allowed_core.h"
 #include "classes/vm_ops.h"
 
@@ -38,7 +39,9 @@ static struct value of_vm(const struct row *vm, const char *current) {
                          .is_default_template = row_bool(vm, FIELD_VM_is_default_template),
                          .is_control_domain = row_bool(vm, FIELD_VM_is_control_domain),
                          .blocked = row_value(vm, FIELD_VM_blocked_operations),
-                         .current = current};
+                         .current = current             ? current
+                                    : vm_pools_hold(vm) ? "migrate_send"
+                                                        : NULL};
     return vm_allowed(&f);
 }
 

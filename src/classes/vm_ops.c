@@ -2,6 +2,7 @@
 #include "classes/vm_ops.h"
 
 #include "base/str.h"
+#include "classes/class_vm_pools.h"
 #include "classes/vm_allowed_core.h"
 #include "classes/vm_allowed_rows.h"
 
@@ -165,6 +166,8 @@ bool vm_op_check(struct call *c, const struct row *vm, const char *operation) {
         call_fail_code(c, ERR_VM_IS_SNAPSHOT, NULL);
     else if (!allowed && kind == VM_KIND_TEMPLATE)
         call_fail_code(c, ERR_VM_IS_TEMPLATE, ref, NULL);
+    else if (vm_pools_hold(vm))
+        call_fail_code(c, ERR_OTHER_OPERATION_IN_PROGRESS, "VM", ref, "migrate_send", "", NULL);
     else if (!(allowed & power))
         call_fail_code(c, ERR_VM_BAD_POWER_STATE, ref, vm_power_text(allowed), vm_power_text(power), NULL);
     else

@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/str.h"
 #include "classes/class_vm.h"
+#include "classes/class_vm_pools.h"
 #include "daemon/control_domain.h"
 #include "daemon/daemon.h"
 #include "daemon/hostinfo.h"
@@ -195,6 +196,7 @@ static void on_metrics(struct loop_source *s, void *userdata) {
     measure(d);
     look_at_sizes(d);
     class_vm_make_defaults(d->api);
+    class_vm_pools_look(d->api);
 }
 
 void daemon_state_init(struct daemon *d) {

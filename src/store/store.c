@@ -269,11 +269,13 @@ static bool op_vdi_create(const struct request *r, struct value *ret, struct err
     int64_t size = size_of(r->args);
     if (!check_mark(r, errp))
         return false;
-    if (folder_has(&r->f, name) || size == 0 || str_eq(r->format, "save")) {
+    bool is_memory = str_eq(r->format, "save");
+    if (folder_has(&r->f, name) || size == 0 || (is_memory && !value_map_get(r->args, "memory"))) {
         refuse(errp, "no disk can be made of this name, format and size", path);
         return false;
     }
-    if (image_create(path, r->format, size, /* base= */ NULL, errp) && report(r, &r->vdi, r->format, ret, errp))
+    if (image_create(path, is_memory ? "raw" : r->format, size, /* base= */ NULL, errp) &&
+        report(r, &r->vdi, r->format, ret, errp))
         return true;
     remove_file(r, name); /* nothing half-made stays */
     return false;

@@ -24,6 +24,7 @@
  *   stat             -> size, used
  *   scan             -> size, used, vdis: a set of maps: vdi, format, virtual_size, physical_size, parent
  *   vdi_create       vdi, format, size                       -> virtual_size, physical_size
+ *                    (format "save" only with `memory`: room for the memory of a VM that comes from another pool)
  *   vdi_destroy      vdi, format                             well also when the file is gone
  *   vdi_resize       vdi, format, size (not smaller)         -> virtual_size, physical_size
  *   vdi_stat         vdi, format                             -> virtual_size, physical_size

@@ -276,6 +276,10 @@ void vm_agent_serve(struct vm_agent *a, struct pool_channel *channel) {
     pool_channel_serve(channel, "vm_forget", vm_serve_forget, a);
     pool_channel_serve(channel, "vm_abort", vm_serve_abort, a);
     vm_transfers_serve(a, channel);
+    pool_channel_serve(channel, "disk_serve", vm_serve_disk_serve, a);
+    pool_channel_serve(channel, "disk_send", vm_serve_disk_send, a);
+    pool_channel_serve(channel, "disk_stop", vm_serve_disk_stop, a);
+    pool_channel_serve(channel, "disk_path", vm_serve_disk_path, a);
     a->channel = channel;
 }
 
@@ -292,6 +296,7 @@ void vm_agent_free(struct vm_agent *a) {
     virt_free(a->virt);
     vm_locks_free(a->locks);
     vm_guests_free(a->guests);
+    vm_disk_copies_free(a);
     vm_leavings_free(a);
     vm_arrivals_free(a);
     vm_transfers_free(a);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a host needs so that VMs can move: keys for QEMU, and a daemon that listens. */
+#include <errno.h>
 #include <pwd.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "base/fs.h"
 #include "base/str.h"
 #include "pool/pki_stream.h"
 #include "vm/vm_agent_move.h"
@@ -71,6 +74,34 @@ bool vm_keys_trust(struct vm_agent *a, const char *authority, struct error **err
     while (n < PKI_STREAM_PEERS_MAX && k->peers[n])
         n++;
     return pki_stream_trust(k->dir, (const char *const *)k->peers, n, errp);
+}
+
+static bool link_key(const char *dir, const char *folder, const char *name, struct error **errp) {
+    _cleanup_free_ char *from = strf("%s/%s", dir, name), *to = strf("%s/%s", folder, name);
+    if (symlink(from, to) == 0)
+        return true;
+    error_errno(errp, -errno, "writing '%s'", to);
+    return false;
+}
+
+bool vm_keys_folder(struct vm_agent *a, const char *folder, const char *authority, struct error **errp) {
+    static const char *const names[] = {"server-cert.pem", "server-key.pem", "client-cert.pem", "client-key.pem"};
+    const char *const believed[] = {authority};
+    _cleanup_free_ char *own = vm_keys_authority(a, errp), *to = strf("%s/own-ca.pem", folder);
+    if (!own)
+        return false;
+    int r = fs_mkdirs(folder, 0700);
+    if (r == 0)
+        r = fs_write_atomic(to, own, strlen(own), 0644);
+    if (r < 0) {
+        error_errno(errp, r, "writing '%s'", to);
+        return false;
+    }
+    bool ok = pki_stream_trust(folder, believed, 1, errp); /* it judges the text */
+    (void)fs_unlink(to);
+    for (size_t i = 0; i < ARRAY_SIZE(names) && ok; i++)
+        ok = link_key(a->keys->dir, folder, names[i], errp);
+    return ok;
 }
 
 void vm_keys_listen(struct vm_agent *a) {

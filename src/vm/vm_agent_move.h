@@ -30,6 +30,8 @@ void vm_keys_start(struct vm_agent *a); /* makes them when they are missing, in 
 char *vm_keys_authority(struct vm_agent *a, struct error **errp);
 /* This authority of another host is trusted too from now on; the eight named last are. */
 bool vm_keys_trust(struct vm_agent *a, const char *authority, struct error **errp) _warn_unused_;
+/* Makes a folder with this host's keys in which nobody but this authority is believed. */
+bool vm_keys_folder(struct vm_agent *a, const char *folder, const char *authority, struct error **errp) _warn_unused_;
 void vm_keys_free(struct vm_agent *a);
 /* The daemon listens where the other hosts look for it. */
 void vm_keys_listen(struct vm_agent *a);

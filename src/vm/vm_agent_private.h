@@ -46,6 +46,7 @@ struct vm_agent {
     struct vm_leaving *leavings;
     struct vm_transfer *transfers; /* vm_agent_transfer.c */
     uint64_t n_turns;              /* looks and steps of theirs */
+    struct disk_copy *disk_copies; /* vm_agent_disk_move.c */
     struct vm_guests *guests;      /* vm_guest.h */
     struct vm_locks *locks;        /* vm_lock.h */
     bool is_freed;                 /* replies are dropped */
@@ -128,5 +129,8 @@ void vm_transfers_free(struct vm_agent *a);
 
 /* ---- vm_agent_arrive.c, vm_agent_leave.c: see vm_agent_move.h ---- */
 pool_serve_fn vm_serve_receive, vm_serve_received, vm_serve_forget, vm_serve_facts, vm_serve_send, vm_serve_abort;
+/* ---- vm_agent_disk_move.c: disks between pools ---- */
+pool_serve_fn vm_serve_disk_serve, vm_serve_disk_send, vm_serve_disk_stop, vm_serve_disk_path;
+void vm_disk_copies_free(struct vm_agent *a);
 void vm_arrivals_add(const struct vm_agent *a, struct value *vms); /* those that are on their way here, to a set */
 void vm_arrivals_row_changed(struct vm_agent *a, const struct row *vm);

@@ -270,6 +270,7 @@ void vm_serve_start(const struct uuid *from, const struct value *args, struct po
     struct db_txn *t = db_txn_new(a->db, "a VM is to start here");
     db_txn_expect(t, CLASS_VM, &s->vm, FIELD_VM_resident_on, value_ref(&nobody));
     db_txn_expect(t, CLASS_VM, &s->vm, FIELD_VM_power_state, value_string(s->restore ? "Suspended" : "Halted"));
+    db_txn_expect(t, CLASS_VM, &s->vm, FIELD_VM_migration, value_map()); /* not on its way to another pool */
     db_txn_set(t, CLASS_VM, &s->vm, FIELD_VM_resident_on, value_ref(&a->self));
     db_txn_commit(t, VM_WRITE_MS, on_claimed, s);
 }
