@@ -436,18 +436,9 @@ static void on_path(struct error *error, const struct value *result, void *data)
     begin(l);
 }
 
-static void on_facts(struct error *error, const struct value *result, void *data) {
-    struct leave *l = data;
-    const char *trouble = error ? error_text(error) : str_or_empty(value_map_str(result, "trouble"));
-    const struct value *kvm = error ? NULL : value_map_get(result, "has_kvm");
+static void try_path(struct leave *l) {
     const struct api_hooks *h = api_hooks(l->api);
     struct error *e = NULL;
-    if (*trouble) {
-        end_badly(l, error ? error_dup(error) : pools_leave_error(l, trouble));
-        return;
-    }
-    value_map_put(&l->request, "authority", value_string(str_or_empty(value_map_str(result, "authority"))));
-    value_map_put(&l->request, "has_kvm", value_bool(kvm && value_as_bool(kvm)));
     const struct value *disks = value_map_get(&l->request, "disks");
     const struct row *host = disks && disks->set.n ? pools_leave_host(l, &e) : NULL;
     if (e) {
@@ -460,6 +451,53 @@ static void on_facts(struct error *error, const struct value *result, void *data
     } else {
         begin(l);
     }
+}
+
+/* The row of a file with memory does not say how long it is. */
+static void on_memory(struct error *error, const struct value *result, void *data) {
+    struct leave *l = data;
+    struct value *disks = value_map_get(&l->request, "disks");
+    const struct value *size = error ? NULL : value_map_get(result, "virtual_size");
+    const char *memory = str_or_empty(value_map_str(&l->request, "memory"));
+    if (error) {
+        end_badly(l, error_dup(error));
+        return;
+    }
+    for (size_t i = 0; i < disks->set.n; i++)
+        if (str_eq(str_or_empty(value_map_str(&disks->set.items[i], "from")), memory))
+            value_map_put(&disks->set.items[i], "virtual_size", value_int(size ? value_as_int(size) : 0));
+    try_path(l);
+}
+
+static void measure_memory(struct leave *l) {
+    const struct api_hooks *h = api_hooks(l->api);
+    struct db *d = api_db(l->api);
+    struct uuid u;
+    struct error *e = NULL;
+    const struct row *vdi = uuid_parse(str_or_empty(value_map_str(&l->request, "memory")), &u)
+                                ? db_get(d, CLASS_VDI, &u)
+                                : NULL,
+                     *sr = vdi ? db_follow(d, vdi, FIELD_VDI_SR) : NULL, *host = sr ? store_host(l->api, sr, &e) : NULL;
+    if (e)
+        end_badly(l, e);
+    else if (host)
+        h->host_ask(h->userdata, &host->uuid, "store", store_disk_args(d, "vdi_stat", vdi, &host->uuid), STORE_MS,
+                    on_memory, l);
+    else
+        try_path(l);
+}
+
+static void on_facts(struct error *error, const struct value *result, void *data) {
+    struct leave *l = data;
+    const char *trouble = error ? error_text(error) : str_or_empty(value_map_str(result, "trouble"));
+    const struct value *kvm = error ? NULL : value_map_get(result, "has_kvm");
+    if (*trouble) {
+        end_badly(l, error ? error_dup(error) : pools_leave_error(l, trouble));
+        return;
+    }
+    value_map_put(&l->request, "authority", value_string(str_or_empty(value_map_str(result, "authority"))));
+    value_map_put(&l->request, "has_kvm", value_bool(kvm && value_as_bool(kvm)));
+    measure_memory(l);
 }
 
 static struct leave *leave_new(struct api *a, const struct uuid *vm, struct pools_dest dest) {
