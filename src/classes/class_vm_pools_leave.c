@@ -227,10 +227,24 @@ static void give(struct leave *l) {
     db_txn_commit(t, WRITE_MS, on_given, l);
 }
 
+/* The VM is free again; the other pool, which has not heard of it yet, is told as long as it might wait. */
+static void tell_afterwards(struct leave *l) {
+    struct vm_op *op = TAKE(l->op);
+    struct error *e = l->why ? TAKE(l->why) : pools_leave_error(l, "whoever moved it has died");
+    l->is_after = true;
+    pools_leave_go_on(l, AGAIN_MS);
+    if (op)
+        vm_op_fail(op, e);
+    else
+        error_free(e);
+}
+
 static void on_kept(struct error *error, void *userdata) {
     struct leave *l = userdata;
     if (error)
         pools_leave_go_on(l, AGAIN_MS);
+    else if (l->peer != POOLS_PEER_NONE)
+        tell_afterwards(l);
     else
         end_badly(l, l->why ? TAKE(l->why) : pools_leave_error(l, "whoever moved it has died"));
 }
@@ -284,6 +298,15 @@ static void step(struct leave *l) {
         return;
     if (!api_is_coordinator(l->api)) { /* whoever leads the pool now goes on with it */
         end_badly(l, pools_leave_error(l, "this host leads the pool no more"));
+        return;
+    }
+    if (l->is_after) {
+        if (l->peer == POOLS_PEER_NONE || loop_now_ms(api_loop(l->api)) - l->failed_ms > POOLS_QUIET_MS) {
+            (void)finish(l);
+            return;
+        }
+        l->is_busy = true;
+        say(l, "forget");
         return;
     }
     if (!record) { /* a person has said what is to be believed, or the VM is gone */

@@ -20,6 +20,7 @@ struct leave {
     enum pools_peer peer;
     bool is_busy; /* an answer is awaited, which calls pools_leave_go_on */
     bool only_asks, is_at_work, is_copied, has_failed, is_given, has_asked, is_complained;
+    bool is_after;      /* it stays, and only the other pool is still to be told */
     uint64_t failed_ms; /* since when it is to be forgotten; 0: it is not */
     struct error *why;
     struct leave *next;
