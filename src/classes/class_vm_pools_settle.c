@@ -60,7 +60,9 @@ static struct coming *coming_of(struct api *a, const struct uuid *vm, const char
 /* Those whose row is gone, or is about something else. */
 static void forget_old(struct api *a) {
     struct comings *all = api_class_data(a, API_DATA_COMING);
-    for (struct coming **at = all ? &all->first : NULL; at && *at;) {
+    if (!all)
+        return;
+    for (struct coming **at = &all->first; *at;) {
         struct coming *o = *at;
         const struct row *vm = db_get(api_db(a), CLASS_VM, &o->vm);
         const char *id = vm ? value_map_str(row_value(vm, FIELD_VM_migration), "id") : NULL;
