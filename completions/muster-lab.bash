@@ -63,6 +63,8 @@ _muster_lab() {
     hook:1) words='before-netboot after-netboot before-musterd' ;;
     legs-mtu:*) words='--nics --at-boot --every-boot' ;;
     ping-report:*) words='--max-lost' ;;
+    vms:0) words='listen --since --max-gap --max-lost' ;;
+    vms:*) words='--since --max-gap --max-lost' ;;
     esac
     case $cur:$verb in
     -*:exec | -*:xe | -*:hook) [ ${#args[@]} -gt 0 ] || words+=' --dir --help' ;;

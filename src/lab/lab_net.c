@@ -120,6 +120,20 @@ bool net_plug_nic(const struct lab *lab, const struct topo_host *h, const struct
            net_link_set(lab, topo_switch_names[n->sw], port, true, errp);
 }
 
+bool net_plug_desk(const struct lab *lab, const char *ifname, const char *port, const char *address,
+                   struct error **errp) {
+    _cleanup_buf_ struct buf script = BUF_INIT, near = BUF_INIT;
+    _cleanup_strv_ struct strv desk = {0}, far = {0};
+    _cleanup_free_ char *ns = lab_netns(lab, TOPO_DESK);
+    cable(&script, lab, TOPO_DESK, ifname, NULL, topo_switch_names[0], port);
+    buf_addf(&near, "addr add %s/%d dev %s\nlink set %s up mtu 9000\n", address, TOPO_PREFIX_LEN, ifname, ifname);
+    strv_add(&desk, ifname);
+    strv_add(&far, port);
+    return ip_batch(NULL, &script, errp) && offloads_off_in(lab, TOPO_DESK, &desk, errp) &&
+           offloads_off_in(lab, topo_switch_names[0], &far, errp) && ip_batch(ns, &near, errp) &&
+           net_link_set(lab, topo_switch_names[0], port, true, errp);
+}
+
 bool net_unplug_nic(const struct lab *lab, const struct topo_host *h, const struct topo_nic *n, struct error **errp) {
     char port[TOPO_PORT_SIZE];
     _cleanup_free_ char *ns = lab_netns(lab, topo_switch_names[n->sw]);

@@ -12,6 +12,9 @@ bool net_plug_all(const struct lab *lab, struct error **errp);
 bool net_plug_nic(const struct lab *lab, const struct topo_host *h, const struct topo_nic *n, struct error **errp);
 bool net_unplug_nic(const struct lab *lab, const struct topo_host *h, const struct topo_nic *n, struct error **errp);
 bool net_link_set(const struct lab *lab, const char *node, const char *ifname, bool up, struct error **errp);
+/* One more cable of the desk, to port `port` of the first switch, for frames of up to 9000 bytes. */
+bool net_plug_desk(const struct lab *lab, const char *ifname, const char *port, const char *address,
+                   struct error **errp);
 /*
  * What a power cycle does to the kernel's side of a host: the NICs move, down and bare, into a fresh network namespace,
  * and everything else (taps, addresses, routes, rules, sockets, filters) dies with the old one.

@@ -135,6 +135,12 @@ bool switch_add_port(const struct lab *lab, unsigned sw, const char *port, struc
                       "set", "interface", port, "mtu_request=9216");
 }
 
+bool switch_add_access_port(const struct lab *lab, unsigned sw, const char *port, unsigned vlan, struct error **errp) {
+    _cleanup_free_ char *tag = strf("tag=%u", vlan);
+    return SWITCH_RUN(lab, sw, errp, "ovs-vsctl", "--timeout=20", "--may-exist", "add-port", SWITCH_BRIDGE, port, tag,
+                      "--", "set", "interface", port, "mtu_request=9216");
+}
+
 bool switch_del_port(const struct lab *lab, unsigned sw, const char *port, struct error **errp) {
     return SWITCH_RUN(lab, sw, errp, "ovs-vsctl", "--timeout=20", "--if-exists", "del-port", SWITCH_BRIDGE, port);
 }

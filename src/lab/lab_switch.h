@@ -8,6 +8,8 @@
 bool switch_apply(const struct lab *lab, struct error **errp);
 /* Adds or removes the switch port of a NIC. */
 bool switch_add_port(const struct lab *lab, unsigned sw, const char *port, struct error **errp);
+/* A port that carries one VLAN, untagged. */
+bool switch_add_access_port(const struct lab *lab, unsigned sw, const char *port, unsigned vlan, struct error **errp);
 bool switch_del_port(const struct lab *lab, unsigned sw, const char *port, struct error **errp);
 /* Makes one aggregate (LACP, fast) of the ports of a host, or separate ports again. */
 bool switch_aggregate(const struct lab *lab, unsigned sw, const char *host, const char *const *ports, unsigned n_ports,

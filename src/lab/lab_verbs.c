@@ -76,6 +76,18 @@ const struct verb lab_verbs[] = {
      "Ping in the background, from a node to a node or an address", NULL, verb_ping_start},
     {"ping-report", "FROM [TO] [--max-lost N]", "Stop that ping and tell what was lost; fails when it was more than N",
      NULL, verb_ping_report},
+    {"vms", "[--since SECONDS] [--max-gap MS] [--max-lost N] [GUEST...] | listen [VLAN...]",
+     "Tell how guests fare by their beats: where each runs, what was lost, the longest gap",
+     "Guests send 'beat N wrong W name NAME' over UDP to port 7000 at the desk, ten times a second.\n"
+     "listen VLAN...   the desk listens from now on; in each VLAN it is 10.77.VLAN.1, with frames of up to 9000 bytes\n"
+     "--since SECONDS  only what came since that moment (date +%s.%N)\n"
+     "--max-gap, --max-lost   fail when a guest (of those named, or of all) was silent for longer or lost more, or "
+     "when\n"
+     "                 it was not heard or read a block that it had not written\n"
+     "on               the host whose emulator it is by the processes of the hosts: two while it moves, - when there "
+     "is "
+     "none",
+     verb_vms},
     {"dhcp", "on [--lease SECONDS] [HOST=ADDRESS...]|off",
      "A DHCP server at the desk; addresses 10.9.0.100 to 199, or the one named for a host", NULL, verb_dhcp},
     {"storage", "stop|start|slow [KBIT]|fast|full|free|show", "Faults of the storage array of a lab with --storage",

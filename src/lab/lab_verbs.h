@@ -58,6 +58,7 @@ int verb_legs_mtu(const struct verb_context *c, int argc, char **argv);
 int verb_hook(const struct verb_context *c, int argc, char **argv);
 int verb_ping_start(const struct verb_context *c, int argc, char **argv);
 int verb_ping_report(const struct verb_context *c, int argc, char **argv);
+int verb_vms(const struct verb_context *c, int argc, char **argv);
 int verb_dhcp(const struct verb_context *c, int argc, char **argv);
 int verb_disk_fill(const struct verb_context *c, int argc, char **argv);
 int verb_storage(const struct verb_context *c, int argc, char **argv);

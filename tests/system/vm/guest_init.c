@@ -2,10 +2,10 @@
 /*
  * The whole user space of the tests' guest: PID 1, static. It loads the modules in /modules in the order of
  * /modules/order, takes an address (ip=ADDRESS on the kernel's command line), counts on the serial line ten times a
- * second ("beat N"), sends each beat to hb=ADDRESS:PORT, writes it to its first disk, then to the second one if that is
- * there from the start, reads the one before back, answers as a guest agent what its name, system and address are
- * (unless the command line says noagent), and switches itself off at the power button. What it says on the serial line
- * is what the tests look for.
+ * second ("beat N"), sends each beat to hb=ADDRESS:PORT (with name=NAME also as whose it is), writes it (with every=N
+ * each Nth) to its first disk, then to the second one if that is there from the start, reads the one before back,
+ * answers as a guest agent what its name, system and address are (unless the command line says noagent), and switches
+ * itself off at the power button. What it says on the serial line is what the tests look for.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -93,11 +93,12 @@ static int beat_socket(char *target, struct sockaddr_in *to) {
     return socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 }
 
-/* Writes a beat to its block, past the cache, and reads the one before back. */
-static int check_disk(int disk, unsigned long beat) {
+/* Writes a beat to its block, past the cache, and reads the one before back; once in `every` beats. */
+static int check_disk(int disk, unsigned long beat, unsigned long every) {
     static char block[BLOCK] __attribute__((aligned(BLOCK)));
-    if (disk < 0)
+    if (disk < 0 || beat % every != 0)
         return 0;
+    beat /= every;
     if (beat > 0) {
         unsigned long seen = 0;
         if (pread(disk, block, BLOCK, (off_t)((beat - 1) % N_BLOCKS) * BLOCK) != BLOCK ||
@@ -221,11 +222,15 @@ int main(void) {
     ssize_t n = fd >= 0 ? read(fd, command_line, sizeof(command_line) - 1) : 0;
     command_line[n > 0 ? n : 0] = '\0';
     load_modules();
-    char address[64] = "", target[64];
+    char address[64] = "", name[32] = "", target[64];
     struct sockaddr_in to;
     int udp = -1, disk = -1, second = -1, buttons[MAX_BUTTONS];
     if (option("ip", address, sizeof(address)))
         set_address(address);
+    option("name", name, sizeof(name));
+    char number[16] = "1";
+    unsigned long every = strtoul(option("every", number, sizeof(number)) ? number : "1", NULL, 10);
+    every = every > 0 ? every : 1;
     if (option("hb", target, sizeof(target)))
         udp = beat_socket(target, &to);
     for (int i = 0; i < 40 && disk < 0; i++) {
@@ -243,10 +248,10 @@ int main(void) {
     struct timespec next;
     clock_gettime(CLOCK_MONOTONIC, &next);
     for (unsigned long beat = 0;; beat++) {
-        char text[64];
-        wrong += check_disk(disk, beat);
-        wrong += check_disk(second, beat);
-        int len = snprintf(text, sizeof(text), "beat %lu wrong %d\n", beat, wrong);
+        char text[128];
+        wrong += check_disk(disk, beat, every);
+        wrong += check_disk(second, beat, every);
+        int len = snprintf(text, sizeof(text), "beat %lu wrong %d%s%s\n", beat, wrong, name[0] ? " name " : "", name);
         if (udp >= 0)
             sendto(udp, text, (size_t)len, 0, (struct sockaddr *)&to, sizeof(to));
         if (beat % 10 == 0)
