@@ -75,7 +75,17 @@ void pools_copy_stop(struct leave *l) {
     h->host_ask(h->userdata, &k->host, "disk_stop", args, STOP_MS, class_ask_ignored, NULL);
 }
 
+/* One call at a time: what the watch has asked is not waited for. */
+static void hang_up(struct leave *l) {
+    if (!l->copy->is_asking)
+        return;
+    l->copy->is_asking = false;
+    pools_remote_free(l->remote);
+    l->remote = pools_remote_new(l->api, l->dest.master, l->dest.authority);
+}
+
 static void end(struct leave *l, struct error *e /* taken; NULL */) {
+    hang_up(l);
     pools_copy_free(TAKE(l->copy));
     if (e)
         pools_leave_fail(l, e);
@@ -90,8 +100,6 @@ static void on_status(const struct value *result, const struct error *error, voi
     struct leave *l = userdata;
     struct pools_copy *k = l->copy;
     uint64_t now = loop_now_ms(api_loop(l->api));
-    if (!k)
-        return; /* the copy has ended: pools_copy_stop has been overtaken */
     k->is_asking = false;
     if (!error && result->type == VALUE_MAP) {
         k->heard_ms = now;
@@ -170,12 +178,7 @@ static void on_open(const struct value *result, const struct error *error, void 
 static void next_disk(struct leave *l) {
     struct pools_copy *k = l->copy;
     const struct value *disks = disks_of(l);
-    if (k->is_asking) { /* one call at a time: the answer to the watch comes first */
-        loop_timer_set(k->watch, STATUS_EVERY_MS);
-        pools_remote_free(l->remote);
-        l->remote = pools_remote_new(l->api, l->dest.master, l->dest.authority);
-        k->is_asking = false;
-    }
+    hang_up(l);
     if (l->has_failed || !disks || k->next >= disks->set.n) {
         end(l, NULL);
         return;

@@ -296,6 +296,13 @@ static void step(struct leave *l) {
     char text[UUID_TEXT_SIZE];
     if (l->is_busy)
         return;
+    if (l->only_asks) {
+        if (l->has_failed)
+            end_badly(l, TAKE(l->why));
+        else
+            end_well(l);
+        return;
+    }
     if (!api_is_coordinator(l->api)) { /* whoever leads the pool now goes on with it */
         end_badly(l, pools_leave_error(l, "this host leads the pool no more"));
         return;
@@ -375,12 +382,9 @@ static void on_timer(struct loop_source *s, void *userdata) {
 static void on_arrived(const struct value *result, const struct error *error, void *userdata) {
     struct leave *l = userdata;
     if (l->only_asks) {
-        if (error) {
+        if (error)
             pools_leave_fail_remote(l, error);
-            end_badly(l, TAKE(l->why));
-        } else {
-            end_well(l);
-        }
+        pools_leave_go_on(l, 0); /* not from within the call, which is freed with it */
         return;
     }
     if (error || result->type != VALUE_MAP) {

@@ -229,7 +229,7 @@ static void settle_done(void *data) {
                         *rate = strf("%sM", str_or_empty(value_map_str(args, "mib_per_s"))),
                         *target = strf("driver=raw,file.driver=nbd,file.server.type=inet,file.server.host=%s,"
                                        "file.server.port=%s,file.export=disk,file.tls-creds=t0,file.tls-hostname=%s,"
-                                       "file.open-timeout=15",
+                                       "file.open-timeout=60",
                                        value_map_str(args, "address"), str_or_empty(value_map_str(args, "port")),
                                        str_or_empty(value_map_str(args, "name")));
     const char *argv[20] = {"qemu-img", "convert", "-q", "-n", "-U", "-f", format_of(k), "--object", object};
