@@ -20,6 +20,7 @@ struct board {
     char *portal, *target, *place;
     struct lun *luns, board;
     size_t n_luns;
+    bool is_alone;     /* nobody else can change the board */
     struct uuid sr;    /* of the mark; null: there is none */
     struct strv fresh; /* folders of leases that are not in their place yet, each with its file: "folder/name" */
 };
@@ -37,38 +38,48 @@ static void pause_a_little(void) {
     (void)nanosleep(&pause, NULL);
 }
 
-/* Again while another session has the board to itself. */
-static int read_board(struct board *b, uint64_t at, size_t n, char *ret) {
-    uint64_t end = now_ms() + GIVE_UP_MS;
-    unsigned news = 0;
-    for (;;) {
-        int r = iscsi_read_blocks(b->c, &b->board, at, n, ret);
-        if (r == -EAGAIN && news++ < ATTENTIONS_MAX)
-            continue;
-        if (r != -EBUSY || now_ms() >= end)
-            return r;
-        pause_a_little();
+/*
+ * Waits while another session has the board to itself: `r` is what the target said, and it is to be asked again when
+ * this is true. A host that was cut off in the middle may have left its reservation behind where the target has not
+ * noticed yet: a reset of this one LUN ends it, and its command that may still come fails, for the target says first
+ * that there was a reset.
+ */
+static bool wait_turn(struct board *b, int r, uint64_t start, bool *was_reset) {
+    uint64_t waited = now_ms() - start;
+    if ((r != -EBUSY && r != -EAGAIN) || waited >= GIVE_UP_MS)
+        return false;
+    if (r == -EBUSY && waited >= RESET_AFTER_MS && !*was_reset) {
+        *was_reset = true;
+        (void)!iscsi_reset_lun(b->c, &b->board);
     }
+    if (r == -EBUSY)
+        pause_a_little();
+    return true;
 }
 
-/* The board to oneself. A host that was cut off in the middle may have left its reservation behind where the target has
- * not noticed yet: a reset of this one LUN ends it, and its command that may still come fails, for the target says
- * first that there was a reset. */
+static int read_board(struct board *b, uint64_t at, size_t n, char *ret) {
+    uint64_t start = now_ms();
+    bool was_reset = false;
+    int r;
+    if (b->is_alone) { /* news of the LUN, or a refusal: one is alone no more, and what was read before counts no more
+                        */
+        r = iscsi_read_blocks(b->c, &b->board, at, n, ret);
+        return r == -EBUSY ? -EAGAIN : r;
+    }
+    do
+        r = iscsi_read_blocks(b->c, &b->board, at, n, ret);
+    while (wait_turn(b, r, start, &was_reset));
+    return r;
+}
+
 static int reserve(struct board *b) {
     uint64_t start = now_ms();
     bool was_reset = false;
-    for (;;) {
-        int r = iscsi_reserve(b->c, &b->board);
-        uint64_t waited = now_ms() - start;
-        if ((r != -EBUSY && r != -EAGAIN) || waited >= GIVE_UP_MS)
-            return r;
-        if (r == -EBUSY && waited >= RESET_AFTER_MS && !was_reset) {
-            was_reset = true;
-            (void)!iscsi_reset_lun(b->c, &b->board);
-        }
-        if (r == -EBUSY)
-            pause_a_little();
-    }
+    int r;
+    do
+        r = iscsi_reserve(b->c, &b->board);
+    while (wait_turn(b, r, start, &was_reset));
+    return r;
 }
 
 typedef int alone_fn(struct board *b, void *userdata);
@@ -80,7 +91,9 @@ static int alone(struct board *b, alone_fn *fn, void *userdata) {
         r = reserve(b);
         if (r < 0)
             return r;
+        b->is_alone = true;
         r = fn(b, userdata);
+        b->is_alone = false;
         int end = iscsi_release(b->c, &b->board); /* what cannot be given back ends with the session */
         r = r == 0 && end < 0 && end != -EAGAIN ? end : r;
     }
@@ -130,7 +143,8 @@ static int swap_alone(struct board *b, void *userdata) {
     if (!str_eq(name, s->expected))
         return *s->expected ? -ENOENT : -ENOTEMPTY;
     board_slot_format(s->vdi, s->next, block, (size_t)b->board.block_size);
-    return iscsi_write_blocks(b->c, &b->board, 1 + slot, 1, block);
+    r = iscsi_write_blocks(b->c, &b->board, 1 + slot, 1, block);
+    return r == -EBUSY ? -EAGAIN : r;
 }
 
 /* From one lease to the next ("" is none), in one step; -ENOENT and -ENOTEMPTY when it is another by then. */
