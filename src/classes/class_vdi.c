@@ -147,6 +147,11 @@ bool transfer_vdi_is_attached(struct db *d, const struct row *vdi) {
     return attached_vbd(d, vdi) != NULL;
 }
 
+/* A LUN is read for a copy elsewhere; nothing is made where it lies. */
+static bool is_copied_from(const struct row *sr, const char *operation) {
+    return str_eq(operation, "copy") && str_eq(row_str(sr, FIELD_SR_type), "iscsi");
+}
+
 /* Managed, unattached, on storage that a live host has; begins the operation. NULL with the call failed. */
 static struct vm_op *begin_on(struct call *c, const struct row *vdi, const char *operation, bool needs_image,
                               const struct row **ret_host) {
@@ -162,7 +167,7 @@ static struct vm_op *begin_on(struct call *c, const struct row *vdi, const char 
         error_set(&e, ERR_VDI_INCOMPATIBLE_TYPE, ref_text(&vdi->uuid, ref), "suspend", NULL);
     else if (!sr)
         error_set(&e, ERR_VDI_NOT_AVAILABLE, ref_text(&vdi->uuid, ref), NULL);
-    else if (store_check_changeable(sr, &e))
+    else if (is_copied_from(sr, operation) || store_check_changeable(sr, &e))
         host = store_host(call_api(c), sr, &e);
     if (!host) {
         call_fail(c, e);
@@ -448,7 +453,12 @@ void vdi_copy(struct call *c) {
     if (!op)
         return;
     const struct uuid *to = sr ? &sr->uuid : row_ref(vdi, FIELD_VDI_SR);
-    const struct row *pbd = vm_spec_pbd(d, to, &host->uuid);
+    const struct row *pbd = vm_spec_pbd(d, to, &host->uuid), *to_row = db_get(d, CLASS_SR, to);
+    struct error *refused = NULL;
+    if (to_row && !store_check_changeable(to_row, &refused)) {
+        vm_op_fail(op, refused);
+        return;
+    }
     if (!pbd || !row_bool(pbd, FIELD_PBD_currently_attached)) {
         struct error *e = NULL;
         error_set(&e, ERR_SR_NOT_ATTACHED, ref_text(to, ref), NULL);
