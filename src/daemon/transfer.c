@@ -12,8 +12,9 @@
 struct kind {
     enum http_method method;
     const char *path;
-    struct call_def def;               /* as the log and the task call it */
-    bool (*begin)(struct transfer *t); /* false: the call has been failed */
+    struct call_def def; /* as the log and the task call it */
+    /* False: the call has been failed, and the transfer is gone with it. */
+    bool (*begin)(struct transfer *t);
 };
 
 /* ---- answers ---- */
@@ -58,6 +59,7 @@ static void on_answered(const struct reply *r, void *userdata) {
 
 /* ---- what is asked for ---- */
 
+/* NULL: the call has been failed, and the transfer is gone with it. */
 static const struct row *named(struct transfer *t, int class_id, const char *key) {
     struct db *d = t->all->d->db;
     const char *text = http_get_query(t->req, key);
@@ -109,10 +111,10 @@ static void describe_download(struct transfer *t) {
 
 static bool begin_vdi_export(struct transfer *t) {
     const struct row *vdi = named(t, CLASS_VDI, "vdi");
-    const char *format = http_get_query(t->req, "format"), *range = http_get_header(t->req, "range");
-    int64_t from = 0, size = -1;
     if (!vdi)
         return false;
+    const char *format = http_get_query(t->req, "format"), *range = http_get_header(t->req, "range");
+    int64_t from = 0, size = -1;
     if (http_get_query(t->req, "base")) {
         call_fail_code(t->call, ERR_NOT_IMPLEMENTED, "export_raw_vdi with base", NULL);
         return false;
@@ -124,9 +126,10 @@ static bool begin_vdi_export(struct transfer *t) {
         call_fail_code(t->call, ERR_INVALID_VALUE, "Range", range, NULL);
         return false;
     }
-    t->op = transfer_vdi_export(t->call, vdi, format, from, size, &t->plan);
-    if (!t->op)
+    struct vm_op *op = transfer_vdi_export(t->call, vdi, format, from, size, &t->plan);
+    if (!op)
         return false;
+    t->op = op;
     describe_download(t);
     if (str_eq(format, "raw"))
         add_headers(t, "Accept-Ranges: bytes");
@@ -138,12 +141,15 @@ static bool begin_vdi_export(struct transfer *t) {
 
 static bool begin_vdi_import(struct transfer *t) {
     const struct row *vdi = named(t, CLASS_VDI, "vdi");
-    const char *format = http_get_query(t->req, "format");
     if (!vdi)
         return false;
-    t->op = transfer_vdi_import(t->call, vdi, format ? format : "raw", t->length < TRANSFER_UNKNOWN ? t->length : -1,
-                                http_get_query(t->req, "chunked") != NULL, &t->plan);
-    return t->op != NULL;
+    const char *format = http_get_query(t->req, "format");
+    struct vm_op *op =
+        transfer_vdi_import(t->call, vdi, format ? format : "raw", t->length < TRANSFER_UNKNOWN ? t->length : -1,
+                            http_get_query(t->req, "chunked") != NULL, &t->plan);
+    if (op)
+        t->op = op;
+    return op != NULL;
 }
 
 static bool is_true(const char *text) {
@@ -151,11 +157,11 @@ static bool is_true(const char *text) {
 }
 
 static bool begin_vm_export(struct transfer *t) {
-    const char *packed = http_get_query(t->req, "use_compression");
     const struct row *vm = named(t, CLASS_VM, http_get_query(t->req, "ref") ? "ref" : "uuid");
-    const char *compress = is_true(packed) ? "gzip" : !packed || str_eq(packed, "false") ? "" : packed;
     if (!vm)
         return false;
+    const char *packed = http_get_query(t->req, "use_compression");
+    const char *compress = is_true(packed) ? "gzip" : !packed || str_eq(packed, "false") ? "" : packed;
     if (*compress && !str_eq(compress, "gzip") && !str_eq(compress, "zstd")) {
         call_fail_code(t->call, ERR_INVALID_VALUE, "use_compression", packed, NULL);
         return false;
@@ -164,21 +170,26 @@ static bool begin_vm_export(struct transfer *t) {
         call_fail_code(t->call, ERR_NOT_IMPLEMENTED, "export with snapshots", NULL);
         return false;
     }
-    t->op = transfer_vm_export(t->call, vm, compress, &t->plan);
-    if (t->op)
-        describe_download(t);
-    return t->op != NULL;
+    struct vm_op *op = transfer_vm_export(t->call, vm, compress, &t->plan);
+    if (!op)
+        return false;
+    t->op = op;
+    describe_download(t);
+    return true;
 }
 
 static bool begin_vm_import(struct transfer *t) {
     const char *key = http_get_query(t->req, "sr_id") ? "sr_id" : "sr_uuid";
-    const struct row *sr = http_get_query(t->req, key) ? named(t, CLASS_SR, key) : NULL;
-    if (http_get_query(t->req, key) && !sr)
+    bool is_named = http_get_query(t->req, key) != NULL;
+    const struct row *sr = is_named ? named(t, CLASS_SR, key) : NULL;
+    if (is_named && !sr) /* the transfer is over */
         return false;
-    t->op = transfer_vm_import(t->call, sr, is_true(http_get_query(t->req, "restore")),
-                               is_true(http_get_query(t->req, "force")), t->length < TRANSFER_UNKNOWN ? t->length : -1,
-                               &t->plan);
-    return t->op != NULL;
+    struct vm_op *op = transfer_vm_import(t->call, sr, is_true(http_get_query(t->req, "restore")),
+                                          is_true(http_get_query(t->req, "force")),
+                                          t->length < TRANSFER_UNKNOWN ? t->length : -1, &t->plan);
+    if (op)
+        t->op = op;
+    return op != NULL;
 }
 
 static bool begin_metadata(struct transfer *t) {

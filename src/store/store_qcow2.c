@@ -46,6 +46,17 @@ static bool receive(struct image *i, const uint8_t *head, struct source *s, stru
     return false;
 }
 
+/* Of a file that was cut off QEMU would read zeroes in place of what is missing. */
+static bool is_sound(const struct image *upload, struct error **errp) {
+    const char *const argv[] = {"check", "-q", "-f", "qcow2", "-r", "leaks", upload->path, NULL};
+    struct error *e = NULL;
+    if (image_tool(argv, /* copies= */ true, &e))
+        return true;
+    error_setf(errp, ERR_IMPORT_ERROR, "qcow2: it is damaged, or was cut off (%s)", error_text(e));
+    error_free(e);
+    return false;
+}
+
 bool qcow2_import(struct image *i, int64_t size, const struct value *args, struct source *s, struct error **errp) {
     uint8_t head[QCOW2_HEAD_SIZE];
     _cleanup_(image_done) struct image upload = {0};
@@ -68,7 +79,7 @@ bool qcow2_import(struct image *i, int64_t size, const struct value *args, struc
     }
     int64_t room = (s->announced + 65535) / 65536 * 65536;
     if (!image_begin(&upload, i->p, args, 1, "raw", room, errp) || !receive(&upload, head, s, errp) ||
-        !image_complete(&upload, errp) || !image_complete(i, errp))
+        !image_complete(&upload, errp) || !image_complete(i, errp) || !is_sound(&upload, errp))
         return false;
     const char *const argv[] = {"convert", "-q", "-n", "-f", "qcow2", "-O", i->format, upload.path, i->path, NULL};
     return image_tool(argv, /* copies= */ true, errp);
