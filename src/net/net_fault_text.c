@@ -3,6 +3,8 @@
 
 #include "base/str.h"
 
+#define MTU_USABLE 1280 /* the least that IPv6 works with */
+
 /* Frames on the wire are larger than the MTU; a switch port at 9216 carries 9000 with any number of tags. */
 static int port_mtu_for(int mtu) {
     return mtu > 1500 ? MAX(9216, mtu + 22) : 1522;
@@ -77,11 +79,19 @@ static void add_lower_mtu(struct buf *b, const struct net_fault_facts *f, int mt
         buf_addf(b, "xe network-param-set uuid=<uuid of the network> MTU=%d", mtu);
 }
 
+/* What switches ought to have, or what the network could live with: not with sizes at which IPv6 ends. */
+static void add_port_size(struct buf *b, const struct net_fault_facts *f) {
+    buf_addf(b, " to %d", port_mtu_for(f->size_wanted));
+    if (f->size_passes > 0 && f->size_passes < MTU_USABLE)
+        return;
+    buf_add_str(b, ", or run: ");
+    add_lower_mtu(b, f, f->size_passes > 0 ? MIN(f->size_passes, 1500) : 1500);
+}
+
 static void cure_size(struct buf *cure, const struct net_fault_facts *f) {
     buf_add_str(cure, "raise the MTU of ");
     add_switch_port(cure, f);
-    buf_addf(cure, " to %d, or run: ", port_mtu_for(f->size_wanted));
-    add_lower_mtu(cure, f, f->size_passes > 0 ? MIN(f->size_passes, 1500) : 1500);
+    add_port_size(cure, f);
 }
 
 static void path_sentence(enum net_fault fault, const struct net_fault_facts *f, struct buf *t, struct buf *cure) {
@@ -146,9 +156,8 @@ static void path_sentence(enum net_fault fault, const struct net_fault_facts *f,
         add_sizes(t, f);
         buf_add_str(t, " from one switch to the other, while each switch by itself carries them");
         add_peer(t, f);
-        buf_addf(cure,
-                 "raise the MTU of the ports that join the switches to %d, or run: ", port_mtu_for(f->size_wanted));
-        add_lower_mtu(cure, f, f->size_passes > 0 ? MIN(f->size_passes, 1500) : 1500);
+        buf_add_str(cure, "raise the MTU of the ports that join the switches");
+        add_port_size(cure, f);
         break;
     case NET_FAULT_FABRIC_SIZE_LIMITED:
         buf_add_str(t, "The whole fabric is size-limited");
@@ -157,8 +166,8 @@ static void path_sentence(enum net_fault fault, const struct net_fault_facts *f,
         add_vlan(t, f);
         add_sizes(t, f);
         buf_add_str(t, ", between any hosts");
-        buf_addf(cure, "raise the MTU of every switch port to %d, or run: ", port_mtu_for(f->size_wanted));
-        add_lower_mtu(cure, f, f->size_passes > 0 ? MIN(f->size_passes, 1500) : 1500);
+        buf_add_str(cure, "raise the MTU of every switch port");
+        add_port_size(cure, f);
         break;
     default: /* NET_FAULT_PEER_DOWN */
         add_place(t, f);

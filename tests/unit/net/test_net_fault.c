@@ -36,6 +36,11 @@ static void test_leg_sentence(void **state) {
     assert_true(str_starts(line, "MUSTER-N101 leg size-limited: Host 'h2'"));
     assert_ptr_equal(net_problems_find(&ps, NET_FAULT_LEG_SIZE_LIMITED, "eth1"), p);
     assert_null(net_problems_find(&ps, NET_FAULT_LEG_SIZE_LIMITED, "eth0"));
+    f.size_passes = 64; /* no network could live with that: nobody is told to give it one */
+    p = net_problems_add(&ps, NET_FAULT_LEG_SIZE_LIMITED, &f);
+    assert_string_equal(p->cure, "raise the MTU of port 'h2p1' of switch 'swB' to 9216.");
+    p = net_problems_add(&ps, NET_FAULT_ISL_SIZE_LIMITED, &f);
+    assert_string_equal(p->cure, "raise the MTU of the ports that join the switches to 9216.");
     net_problems_done(&ps);
 }
 
