@@ -288,9 +288,9 @@ static void test_legs_are_lifted_and_lowered(void **unused) {
     assert_int_equal(fake_host_mtu(&h, "eth0"), 1500);
     /* whoever asked for it lives, and then no more */
     net_agent_lift(agent, "b", &lift, 1, 10000, note_done, &said);
-    settle();
+    settle(); /* three seconds of the ten */
     for (unsigned i = 0; i < 5; i++) {
-        loop_sim_advance(sim, 9000);
+        loop_sim_advance(sim, 6000);
         net_agent_lift_renew(agent, "b", 10000);
         net_agent_lift_renew(agent, "nobody's", 10000);
     }
