@@ -23,6 +23,7 @@
 #define SESSION_ASK_MS 5000
 #define FORWARD_EXTRA_MS 5000
 #define FORWARD_CONNECT_MS 3000
+#define NETBOOT_MS 3000 /* clients give up at "no address", and try again at "still booting" */
 
 /* ---- plain questions ---- */
 static bool hook_is_coordinator(void *userdata) {
@@ -41,9 +42,11 @@ static bool hook_emergency(void *userdata, struct error **errp) {
         }
         error_set(errp, ERR_HOST_MASTER_CANNOT_TALK_BACK, pool_coordinator_address(d->pool), NULL);
         return true;
-    case STATE_NETBOOT:
-        error_set(errp, ERR_HOST_HAS_NO_MANAGEMENT_IP, NULL);
+    case STATE_NETBOOT: { /* left at the first look at the network, unless there is no address */
+        bool is_new = loop_now_ms(d->loop) - state->entered_ms < NETBOOT_MS;
+        error_set(errp, is_new ? ERR_HOST_STILL_BOOTING : ERR_HOST_HAS_NO_MANAGEMENT_IP, NULL);
         return true;
+    }
     case STATE_CONTACTING:
     case STATE_SYNCING:
         if (pool_schema_trouble(d->pool))
