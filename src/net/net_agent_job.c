@@ -210,7 +210,7 @@ static void run(struct net_job *j);
 
 void net_job_run(void *data) {
     struct net_job *j = data;
-    _cleanup_close_ int lock = net_store_lock(j->net_dir, /* wait_ms= */ 0);
+    int lock = net_store_lock(j->net_dir, /* wait_ms= */ 0);
     if (lock == -EBUSY) { /* any other trouble, as a full disk, must not stop what keeps the network up */
         j->is_busy = true;
         error_internal(&j->error, "muster-netboot is at work on this host's network");
@@ -218,6 +218,7 @@ void net_job_run(void *data) {
     }
     if (!find_another(j) && !find_orphan(j))
         run(j);
+    net_store_unlock(lock);
 }
 
 static void run(struct net_job *j) {

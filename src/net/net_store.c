@@ -219,6 +219,13 @@ int net_store_lock(const char *folder, unsigned wait_ms) {
     return ret;
 }
 
+void net_store_unlock(int lock) {
+    if (lock < 0)
+        return;
+    (void)flock(lock, LOCK_UN);
+    close(lock);
+}
+
 struct net_store_mark net_store_mark(const char *folder) {
     _cleanup_free_ char *path = path_of(folder, GOOD);
     struct stat st;

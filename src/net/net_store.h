@@ -46,6 +46,11 @@ bool net_store_commit(const char *folder, struct net_config *proven, struct erro
  * daemon for a job. A descriptor to close, or negative errno (-EBUSY when another still has it after `wait_ms`).
  */
 int net_store_lock(const char *folder, unsigned wait_ms) _warn_unused_;
+/*
+ * For a process with threads, in place of close(): a child that another thread is making has the descriptor, too, until
+ * it becomes another program, and would keep the lock. Accepts errors of net_store_lock.
+ */
+void net_store_unlock(int lock);
 
 /* Of the file good.json: another one when it was replaced. */
 struct net_store_mark {
