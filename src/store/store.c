@@ -124,16 +124,19 @@ static bool op_check(const struct request *r, struct value *ret, struct error **
     return check_mark(r, errp);
 }
 
-/* What imports of this host have left half-made when its power went; a host that has just come up has none under way.
+/*
+ * What imports of this host have left half-made when its power went, or its daemon died. Those of the daemon that asks
+ * are under way: storage is attached again while they are.
  */
 static void remove_leftovers(const struct request *r) {
-    const char *host = value_map_str(r->args, "host");
-    _cleanup_free_ char *prefix = strf(STORE_IMPORT_PREFIX "%s-", str_or_empty(host));
+    const char *host = value_map_str(r->args, "host"), *run = value_map_str(r->args, "run");
+    _cleanup_free_ char *prefix = strf(STORE_IMPORT_PREFIX "%s-", str_or_empty(host)),
+                        *own = strf("%s%s-", prefix, str_or_empty(run));
     _cleanup_strv_ struct strv names = {0};
-    if (!host || list_folder(&r->f, &names) < 0)
+    if (str_empty(host) || str_empty(run) || list_folder(&r->f, &names) < 0)
         return;
     for (size_t i = 0; i < names.n; i++)
-        if (str_starts(names.items[i], prefix))
+        if (str_starts(names.items[i], prefix) && !str_starts(names.items[i], own))
             (void)r->f.ops->unlink(r->f.at, names.items[i]);
 }
 

@@ -154,8 +154,8 @@ bool image_begin(struct image *i, const struct place *p, const struct value *arg
     char id[UUID_TEXT_SIZE];
     *i = (struct image){.p = p,
                         .format = format,
-                        .name = strf(STORE_IMPORT_PREFIX "%s-%s-%u.%s", str_or_empty(value_map_str(args, "host")),
-                                     uuid_text(&p->id, id), number, format)};
+                        .name = strf(STORE_IMPORT_PREFIX "%s-%s-%s-%u.%s", str_or_empty(value_map_str(args, "host")),
+                                     str_or_empty(value_map_str(args, "run")), uuid_text(&p->id, id), number, format)};
     i->path = strf("%s/%s", p->path, i->name);
     if (!image_create(i->path, format, size, /* base= */ NULL, errp))
         return false;

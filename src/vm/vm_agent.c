@@ -243,6 +243,7 @@ struct vm_agent *vm_agent_new(const struct vm_agent_config *config) {
                            .loop = config->loop,
                            .db = config->db,
                            .self = config->self,
+                           .run = uuid_random(),
                            .state_dir = xstrdup(config->state_dir),
                            .run_dir = xstrdup(config->run_dir),
                            .virtd_path = config->virtd_path ? xstrdup(config->virtd_path) : NULL};

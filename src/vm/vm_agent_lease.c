@@ -53,6 +53,7 @@ void vm_leases_init(struct vm_agent *a) {
 void vm_leases_sign(const struct vm_agent *a, struct value *args) {
     value_map_put(args, "host", value_uuid(&a->self));
     value_map_put(args, "generation", value_int(a->generation));
+    value_map_put(args, "run", value_uuid(&a->run));
     vm_login_sign(a, args);
 }
 

@@ -20,6 +20,7 @@ struct vm_agent {
     struct loop *loop;
     struct db *db;
     struct uuid self;
+    struct uuid run; /* of this daemon: what half-made files bear that are not left over */
     char *state_dir, *run_dir, *virtd_path;
     struct virt *virt;
     struct worker *storage; /* its jobs may be slow; of its own, so that nothing else waits for them */

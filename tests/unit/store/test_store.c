@@ -115,6 +115,26 @@ static void test_life(void **state) {
     must_not(r, "attach", args_of(r, NULL, NULL), ERR_SR_BACKEND_FAILURE);
 }
 
+/* Half-made imports of this host go when storage is attached; those of its daemon as it runs, and of others, stay. */
+static void test_leftovers(void **state) {
+    struct rig *r = *state;
+    struct uuid host = uuid_random(), other = uuid_random(), before = uuid_random(), now = uuid_random();
+    const struct uuid *const names[][2] = {{&host, &before}, {&host, &now}, {&other, &before}};
+    char paths[3][512], a[UUID_TEXT_SIZE], b[UUID_TEXT_SIZE];
+    for (size_t i = 0; i < 3; i++) {
+        (void)snprintf(paths[i], sizeof(paths[i]), "%s/import-%s-%s-x-0.qcow2", r->path, uuid_text(names[i][0], a),
+                       uuid_text(names[i][1], b));
+        assert_int_equal(fs_write_atomic(paths[i], "half", 4, 0600), 0);
+    }
+    struct value args = args_of(r, NULL, NULL);
+    put_uuid(&args, "host", &host);
+    put_uuid(&args, "run", &now);
+    must(r, "attach", args);
+    assert_false(fs_exists(paths[0]));
+    assert_true(fs_exists(paths[1]));
+    assert_true(fs_exists(paths[2]));
+}
+
 static struct value fork_args(struct rig *r, const struct uuid *vdi, const struct uuid *base,
                               const struct uuid *child) {
     struct value args = args_of(r, vdi, "qcow2");
@@ -222,6 +242,7 @@ static void test_paths(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_life, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_leftovers, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_fork_and_copy, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_fork_undone, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_strangers, setup, teardown),
