@@ -14,7 +14,7 @@ help:
 	  'make down     remove the lab and every trace of it' \
 	  'make test     build with sanitizers and run the tests (as root: also those with namespaces and short labs)' \
 	  'make test-hosts   the longer tests of whole hosts: pools, storage, VMs, repairs, the kernel datapath' \
-	  'make stories  play every story once, each on a fresh lab' \
+	  'make stories  play the stories once, each on a fresh lab (without those that a file by-hand leaves out)' \
 	  'make story NAME=jumbo-management   play one story' \
 	  'make bench    measure, ours beside a peer or a floor' \
 	  'make faults   play a table of faults on a lab of four hosts; the report goes to docs/fault-report.md (QUICK=1: a part, in five minutes)' \
