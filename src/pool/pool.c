@@ -355,6 +355,8 @@ static void on_state(struct loop_source *s, void *userdata) {
     struct pool *p = userdata;
     uint64_t now = loop_now_ms(p->config.loop);
     loop_timer_set(p->state_timer, STATE_MS);
+    if (db_get_status(p->config.db).has_quorum)
+        p->majority_ms = now;
     if (!db_pool(p->config.db) && p->channel)
         pool_role_changed(p); /* a pool that has no rows yet gets them as soon as the database takes writes */
     bool coordinator = pool_is_coordinator(p);

@@ -7,6 +7,7 @@
 
 #define RENEW_POLL_MS 200
 #define RENEW_MS 15000
+#define MAJORITY_MS 3000 /* a host that is given a vote, or gives it up, knows of no majority for a moment */
 
 void pool_outlook_done(struct pool_outlook *o) {
     free(o->certificate_error);
@@ -74,7 +75,8 @@ static void look_at_hosts(struct pool *p, struct pool_outlook *ret) {
 
 void pool_get_outlook(struct pool *p, struct pool_outlook *ret) {
     *ret = (struct pool_outlook){.is_voter = p->identity.database == IDENTITY_DB_VOTER,
-                                 .has_majority = db_get_status(p->config.db).has_quorum};
+                                 .has_majority = db_get_status(p->config.db).has_quorum ||
+                                                 loop_now_ms(p->config.loop) - p->majority_ms < MAJORITY_MS};
     if (ret->is_voter)
         ret->database_file = strf("%s/db/pool.db", p->state_dir);
     look_at_certificate(p, ret);

@@ -56,6 +56,7 @@ struct pool {
     char *schema_text; /* the database's schema is not ours: what and why; NULL */
     uint64_t convert_after_ms;
     unsigned n_handovers;                       /* changes of the coordinator without an outcome yet */
+    uint64_t majority_ms;                       /* when the database last took writes, as far as this host knows */
     uint64_t solo_since_ms;                     /* without a majority, though allowed to go on alone; 0: not */
     uint64_t stray_since_ms;                    /* a server in the cluster that belongs to no host; 0: none */
     struct removal *removals;                   /* wait until no voter is being changed; owned */
