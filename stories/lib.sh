@@ -162,3 +162,6 @@ story_end() {
     fi
 }
 trap story_end EXIT
+# Cut off, a story does not hold: without these the status would be that of the last command.
+trap 'exit 130' INT
+trap 'exit 143' TERM
