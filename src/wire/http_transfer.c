@@ -113,6 +113,9 @@ static void set_tls(struct transfer *t, const struct http_target *target) {
     if (by_authority && target->ca_path) {
         curl_easy_setopt(e, CURLOPT_CAINFO, target->ca_path);
         curl_easy_setopt(e, CURLOPT_CAPATH, NULL); /* else the system's authorities would do as well */
+        /* The file is read each time: what was read before is kept for a day, and the pool's authority may be another.
+         */
+        curl_easy_setopt(e, CURLOPT_CA_CACHE_TIMEOUT, 0L);
     }
     if (target->cert_path) {
         curl_easy_setopt(e, CURLOPT_SSLCERT, target->cert_path);
