@@ -151,7 +151,7 @@ bool api_is_emergency(struct api *a, struct error **errp) {
     return a->hooks.emergency_reason && a->hooks.emergency_reason(a->hooks.userdata, errp);
 }
 
-bool api_peer_is_pool_host(struct api *a, const char *common_name, const char *fingerprint) {
-    return a->hooks.peer_is_pool_host ? a->hooks.peer_is_pool_host(a->hooks.userdata, common_name, fingerprint)
+bool api_peer_is_pool_host(struct api *a, const char *common_name, const char *key_fingerprint) {
+    return a->hooks.peer_is_pool_host ? a->hooks.peer_is_pool_host(a->hooks.userdata, common_name, key_fingerprint)
                                       : default_peer_is_pool_host(a, common_name);
 }

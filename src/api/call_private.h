@@ -99,7 +99,7 @@ bool forward_wanted(const struct call *c);
 /* Hooks with their defaults. */
 const char *api_coordinator_address(struct api *a);
 bool api_is_emergency(struct api *a, struct error **errp);
-bool api_peer_is_pool_host(struct api *a, const char *common_name, const char *fingerprint);
+bool api_peer_is_pool_host(struct api *a, const char *common_name, const char *key_fingerprint);
 
 /* A record value whose parts are borrowed from the row: only `pairs` itself is owned (record_release). */
 struct value record_borrow(const struct row *r);

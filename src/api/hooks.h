@@ -54,7 +54,7 @@ struct api_hooks {
     bool (*emergency_reason)(void *userdata, struct error **errp);
     /* Whether a verified TLS client certificate is that of a host of the pool now; default: its name is a host's uuid.
      */
-    bool (*peer_is_pool_host)(void *userdata, const char *common_name, const char *fingerprint);
+    bool (*peer_is_pool_host)(void *userdata, const char *common_name, const char *key_fingerprint);
     /* Bare address for HOST_IS_SLAVE; default, and when it is "": host.address of pool.master. */
     const char *(*coordinator_address)(void *userdata);
     /* Sends one JSON-RPC request of a local client to the coordinator, with the host certificate. */

@@ -196,7 +196,7 @@ void api_http_authenticate(struct api *a, struct http_request *req, enum role ne
     } else if (http_get_basic_auth(req, &user, &password)) {
         judge_password(j, user, password);
     } else if (peer->is_tls && peer->tls.has_certificate && peer->tls.verified &&
-               api_peer_is_pool_host(a, peer->tls.common_name, peer->tls.fingerprint)) {
+               api_peer_is_pool_host(a, peer->tls.common_name, peer->tls.key_fingerprint)) {
         j->who.is_pool_host = true;
         accept_user(j, peer->tls.common_name, ROLE_INTERNAL);
     } else {

@@ -47,7 +47,7 @@ struct api_caller api_http_caller(struct api *a, const struct http_request *req)
     struct api_caller caller = {.is_local = peer->is_unix};
     str_copy(caller.address, sizeof(caller.address), peer->address);
     caller.is_pool_host = peer->is_tls && peer->tls.has_certificate && peer->tls.verified &&
-                          api_peer_is_pool_host(a, peer->tls.common_name, peer->tls.fingerprint);
+                          api_peer_is_pool_host(a, peer->tls.common_name, peer->tls.key_fingerprint);
     return caller;
 }
 

@@ -61,9 +61,9 @@ static bool hook_emergency(void *userdata, struct error **errp) {
     }
 }
 
-static bool hook_is_pool_host(void *userdata, const char *common_name, const char *fingerprint) {
+static bool hook_is_pool_host(void *userdata, const char *common_name, const char *key_fingerprint) {
     struct daemon *d = userdata;
-    return pool_is_member_certificate(d->pool, fingerprint);
+    return pool_is_member_key(d->pool, common_name, key_fingerprint);
 }
 
 static const char *hook_coordinator_address(void *userdata) {

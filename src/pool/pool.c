@@ -77,16 +77,14 @@ bool pool_host_is_live(const struct pool *p, const struct uuid *host) {
     return metrics && row_bool(metrics, FIELD_host_metrics_live);
 }
 
-bool pool_is_member_certificate(const struct pool *p, const char *fingerprint) {
-    for (const struct row *h = db_first(p->config.db, CLASS_host); h; h = db_next(p->config.db, h)) {
-        struct pki_info info;
-        _cleanup_error_ struct error *e = NULL;
-        if (row_str(h, FIELD_host_certificate)[0] &&
-            pki_certificate_info(row_str(h, FIELD_host_certificate), &info, &e) &&
-            str_eq(info.fingerprint, fingerprint))
-            return true;
-    }
-    return false;
+bool pool_is_member_key(const struct pool *p, const char *common_name, const char *key_fingerprint) {
+    struct uuid host;
+    struct pki_info info;
+    _cleanup_error_ struct error *e = NULL;
+    const struct row *h = uuid_parse(common_name, &host) ? db_get(p->config.db, CLASS_host, &host) : NULL;
+    return h && row_str(h, FIELD_host_certificate)[0] &&
+           pki_certificate_info(row_str(h, FIELD_host_certificate), &info, &e) &&
+           str_eq(info.key_fingerprint, key_fingerprint);
 }
 
 struct strv pool_voter_addresses(const struct pool *p, bool without_self) {

@@ -47,8 +47,11 @@ bool pool_is_coordinator(const struct pool *p);
 bool pool_host_is_live(const struct pool *p, const struct uuid *host);
 /* Bare address of the coordinator as last known; "" when not known. */
 const char *pool_coordinator_address(const struct pool *p);
-/* The host named by a certificate is a member (and the certificate is the one in its row). */
-bool pool_is_member_certificate(const struct pool *p, const char *fingerprint);
+/*
+ * The host that a verified certificate names is a member, and the key is the one in its row. The certificate itself may
+ * be newer than the row: a host shows its new one before the coordinator has written it down.
+ */
+bool pool_is_member_key(const struct pool *p, const char *common_name, const char *key_fingerprint);
 
 /* ---- the membership state ---- */
 /* Why the pool database is not ours to use: its schema. NULL when it is. */
