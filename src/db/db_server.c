@@ -253,6 +253,12 @@ void db_server_join(struct db_server *s, const char *address, const struct strv 
     server_go(s);
 }
 
+/* One that was told to leave and cannot votes for nobody and stands in no election, until it is started anew. */
+static void add_undo_leave(struct db_server *s) {
+    server_add_undo(s, step_stop);
+    server_add_undo(s, step_start_voter);
+}
+
 void db_server_leave(struct db_server *s, unsigned timeout_s, db_server_done_fn *done, void *userdata) {
     if (!server_begin(s, done, userdata))
         return;
@@ -263,6 +269,7 @@ void db_server_leave(struct db_server *s, unsigned timeout_s, db_server_done_fn 
     server_add(s, step_wait_removed);
     server_add(s, step_stop);
     server_add(s, step_set_aside);
+    add_undo_leave(s);
     server_go(s);
 }
 
@@ -312,6 +319,7 @@ void db_server_dissolve(struct db_server *s, const char *address, const struct u
 
 /* It has left: from here on, failure means joining again as it was. */
 static void step_arm_rejoin(struct db_server *s) {
+    s->n_undo = 0;
     server_add_undo(s, step_undo_join);
     server_add_undo(s, step_swap_addresses);
     add_join(s, server_add_undo);
@@ -332,6 +340,7 @@ void db_server_change_address(struct db_server *s, const char *old_address, cons
         server_add(s, step_refuse_last);
         server_add(s, step_leave);
         server_add(s, step_wait_removed);
+        add_undo_leave(s);
         server_add(s, step_arm_rejoin);
         add_join(s, server_add);
     }

@@ -102,7 +102,9 @@ struct db_server_status {
     bool is_member;  /* not joining, leaving, or removed */
     bool has_failed; /* it could not write its log */
     bool has_leader;
-    size_t n_peers; /* with itself */
+    bool is_changing;     /* the leader only: a server is being added or removed */
+    uint64_t uncommitted; /* entries that a majority is not yet known to have */
+    size_t n_peers;       /* with itself */
     struct db_server_peer peers[DB_SERVER_PEERS_MAX];
 };
 /* The text of cluster/status. False when it is not one. */

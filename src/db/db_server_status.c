@@ -7,6 +7,8 @@
 #include "db/db_server_private.h"
 
 #define KICK_POLL_MS 200
+#define LEAVE_POLL_MS 50
+#define LEAVE_SETTLE_MS 5000
 
 /* The rest of the line behind `key` at the start of a line, into `ret`. False when there is none, or it is too long. */
 static bool line_of(const char *text, const char *key, char *ret, size_t size) {
@@ -71,6 +73,9 @@ bool db_server_parse_status(const char *text, struct db_server_status *ret) {
         id[strcspn(id, ")")] = '\0';
         (void)str_copy(st.cluster, sizeof(st.cluster), id);
     }
+    st.is_changing = strstr(text, "\nAdding server ") || strstr(text, "\nRemoving server ");
+    if (line_of(text, "Entries not yet committed: ", term, sizeof(term)) && str_parse_int(term, 0, INT64_MAX, &number))
+        st.uncommitted = (uint64_t)number;
     const char *line = strstr(text, "\nServers:\n");
     if (!line)
         return false;
@@ -154,6 +159,13 @@ static void ask(struct db_server *s, unixctl_done_fn *fn) {
                            CONTROL_TIMEOUT_MS, fn, s);
 }
 
+static void on_leave_poll(struct loop_source *t, void *userdata);
+
+/*
+ * A leader that leaves hands over to another, which knows nothing of a change that has not reached it: one that is
+ * still under way is waited for. An entry that only the leaver has would be worse: it then refuses everybody else's
+ * election, and stands in none itself.
+ */
 static void on_status_for_leave(const char *text, struct error *error, void *userdata) {
     struct db_server *s = userdata;
     struct db_server_status st;
@@ -162,11 +174,21 @@ static void on_status_for_leave(const char *text, struct error *error, void *use
         server_fail(s, "the database server does not tell the state of its cluster");
     else if (st.n_peers < 2)
         server_fail(s, "this is the only voter of the pool database, it cannot leave");
-    else
+    else if (!str_eq(st.role, "leader") || (!st.is_changing && !st.uncommitted))
         server_next(s);
+    else if (loop_now_ms(s->loop) < s->end_ms)
+        server_wait(s, LEAVE_POLL_MS, on_leave_poll);
+    else
+        server_fail(s, st.is_changing ? "another change of the pool database's voters does not end"
+                                      : "what was last written does not reach the pool database's other voters");
+}
+
+static void on_leave_poll(struct loop_source *t, void *userdata) {
+    ask(userdata, on_status_for_leave);
 }
 
 void step_refuse_last(struct db_server *s) {
+    s->end_ms = loop_now_ms(s->loop) + LEAVE_SETTLE_MS;
     ask(s, on_status_for_leave);
 }
 

@@ -91,9 +91,15 @@ static void on_kicked(const struct error *error, void *userdata) {
  */
 static void give_up_vote(struct prepare *r, const struct strv *addresses) {
     struct pool *p = r->p;
-    struct voter_host hosts[IDENTITY_MAX_HOSTS];
+    struct voter_host hosts[VOTERS_VIEW_MAX];
     struct uuid other;
     pool_voters_note(p, addresses);
+    const char *stray = pool_voters_stray(p);
+    if (stray && r->n_steps++ < MAX_STEPS) {
+        log_notice("the database server at %s belongs to no host of the pool; its vote is taken away", stray);
+        pool_voters_kick(p, stray, on_kicked, r);
+        return;
+    }
     unsigned n = pool_voters_view(p, hosts);
     enum voter_leave_step step = voters_leave(hosts, n, &p->identity.host, &other);
     if (step == VOTER_LEAVE_NOW) {

@@ -38,7 +38,7 @@ static void note_going(struct pool *p, const struct uuid *host) {
 }
 
 static enum voter_turn turn_of(struct pool *p, const struct uuid *host) {
-    struct voter_host hosts[IDENTITY_MAX_HOSTS];
+    struct voter_host hosts[VOTERS_VIEW_MAX];
     uint64_t now = loop_now_ms(p->config.loop);
     note_going(p, host);
     for (unsigned i = 0; i < p->n_going; i++)

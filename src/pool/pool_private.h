@@ -133,7 +133,11 @@ void pool_voters_init(struct pool *p);
 void pool_voters_tick(struct pool *p);
 void pool_voters_note(struct pool *p, const struct strv *addresses); /* the cluster's servers, as just asked */
 /* All hosts as the decisions about voters see them; their number. */
-unsigned pool_voters_view(struct pool *p, struct voter_host ret[static IDENTITY_MAX_HOSTS]);
+/* The hosts, and after them the servers of no host. */
+#define VOTERS_VIEW_MAX (IDENTITY_MAX_HOSTS + DB_SERVER_PEERS_MAX)
+unsigned pool_voters_view(struct pool *p, struct voter_host ret[static VOTERS_VIEW_MAX]);
+/* The address of a database server of the cluster (as last noted) that belongs to no host; NULL without one. */
+const char *pool_voters_stray(const struct pool *p);
 /*
  * Asks the cluster, now, who its servers are: the own server when it votes, else the voters that can be reached, one
  * after another. No address: nobody with a majority behind it could say.

@@ -144,7 +144,7 @@ static void refuse(struct removal *r, const char *text) {
 
 static void on_cluster(struct pool *p, const struct strv *addresses, void *userdata) {
     struct removal *r = userdata;
-    struct voter_host hosts[IDENTITY_MAX_HOSTS];
+    struct voter_host hosts[VOTERS_VIEW_MAX];
     struct uuid other;
     strv_done(&r->voters);
     for (size_t i = 0; i < addresses->n; i++)
@@ -160,6 +160,11 @@ static void on_cluster(struct pool *p, const struct strv *addresses, void *userd
         return;
     }
     pool_voters_note(p, addresses);
+    const char *stray = pool_voters_stray(p);
+    if (stray && !str_eq(stray, r->address)) {
+        pool_voters_kick(p, stray, on_other_kicked, r);
+        return;
+    }
     unsigned n = pool_voters_view(p, hosts);
     switch (voters_leave(hosts, n, &r->host, &other)) {
     case VOTER_LEAVE_NOW:

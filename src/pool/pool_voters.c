@@ -10,7 +10,7 @@
 #define CHANGE_DEADLINE_MS 60000
 #define WRITE_DEADLINE_MS 15000
 #define SETTLE_MS 3000 /* after boot or a change, before the next */
-#define STRAY_MS 10000 /* a server of no host: rows may still be on their way */
+#define STRAY_MS 3000  /* a server of no host: rows may still be on their way */
 #define ASK_MS 5000
 #define KICK_MS 20000
 #define OWN_LOOK_TICKS 5
@@ -94,33 +94,39 @@ static void on_stray_gone(const struct error *error, void *userdata) {
     }
 }
 
-static const char *find_stray(const struct pool *p) {
-    for (size_t i = 0; i < p->cluster.n; i++) {
-        bool known = false;
-        for (const struct row *h = db_first(p->config.db, CLASS_host); h && !known; h = db_next(p->config.db, h))
-            known = str_eq(row_str(h, FIELD_host_address), p->cluster.items[i]);
-        if (!known)
+static bool is_of_a_host(const struct pool *p, const char *address) {
+    for (const struct row *h = db_first(p->config.db, CLASS_host); h; h = db_next(p->config.db, h))
+        if (str_eq(row_str(h, FIELD_host_address), address))
+            return true;
+    return false;
+}
+
+const char *pool_voters_stray(const struct pool *p) {
+    for (size_t i = 0; i < p->cluster.n; i++)
+        if (!is_of_a_host(p, p->cluster.items[i]))
             return p->cluster.items[i];
-    }
     return NULL;
 }
 
-/* It counts for the majority and answers nobody: what an eject that was cut short leaves behind. */
+/*
+ * It counts for the majority and answers nobody: what an eject that was cut short leaves behind, or a host that came
+ * back elsewhere. True while there is one: no other vote is given or taken then.
+ */
 static bool end_stray(struct pool *p, uint64_t now) {
-    const char *stray = find_stray(p);
+    const char *stray = pool_voters_stray(p);
     if (!stray)
         p->stray_since_ms = 0;
     else if (!p->stray_since_ms)
         p->stray_since_ms = now;
     if (!stray || now - p->stray_since_ms < STRAY_MS)
-        return false;
+        return stray != NULL;
     log_notice("the database server at %s belongs to no host of the pool; its vote is taken away", stray);
     p->voters_busy = true;
     pool_voters_kick(p, stray, on_stray_gone, p);
     return true;
 }
 
-unsigned pool_voters_view(struct pool *p, struct voter_host ret[static IDENTITY_MAX_HOSTS]) {
+unsigned pool_voters_view(struct pool *p, struct voter_host ret[static VOTERS_VIEW_MAX]) {
     unsigned n = 0;
     uint64_t now = loop_now_ms(p->config.loop);
     for (const struct row *h = db_first(p->config.db, CLASS_host); h && n < IDENTITY_MAX_HOSTS;
@@ -140,13 +146,16 @@ unsigned pool_voters_view(struct pool *p, struct voter_host ret[static IDENTITY_
                                      .dead_for_ms = live ? 0 : now - p->dead_since_ms[n],
                                      .coordinator = uuid_eq(&h->uuid, &p->identity.host)};
     }
+    for (size_t i = 0; i < p->cluster.n && n < VOTERS_VIEW_MAX; i++)
+        if (!is_of_a_host(p, p->cluster.items[i]))
+            ret[n++] = (struct voter_host){.role = VOTER_VOTER};
     return n;
 }
 
 static void decide(struct pool *p) {
-    struct voter_host hosts[IDENTITY_MAX_HOSTS];
+    struct voter_host hosts[VOTERS_VIEW_MAX];
     unsigned n = pool_voters_view(p, hosts);
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < n && !uuid_is_null(&hosts[i].host); i++) {
         /* What the cluster says is so; the row only tells the others where to look. */
         const struct row *h = db_get(p->config.db, CLASS_host, &hosts[i].host);
         bool voter = hosts[i].role == VOTER_VOTER;

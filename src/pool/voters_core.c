@@ -66,7 +66,7 @@ enum voter_leave_step voters_leave(const struct voter_host *hosts, unsigned n_ho
         } else if (h->role == VOTER_VOTER) {
             n_voters++;
             n_live += h->live;
-            down = h->live ? down : h;
+            down = h->live || uuid_is_null(&h->host) ? down : h;
         } else if (usable(h) && (!relay || h->coordinator)) {
             relay = h;
         }

@@ -11,7 +11,7 @@
 enum voter_role { VOTER_RELAY, VOTER_VOTER };
 
 struct voter_host {
-    struct uuid host;
+    struct uuid host;     /* null: a server of no host, which counts for the majority and answers nobody */
     enum voter_role role; /* what it is now, by the cluster's own list of servers */
     bool live;
     bool ready;           /* has settled: neither booting nor about to go down */

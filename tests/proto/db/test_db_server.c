@@ -506,6 +506,13 @@ static void test_parse_status(void **state) {
     assert_string_equal(st.cluster, "b36f737e-44c4-4822-bdf2-686f57bfabcd");
     assert_int_equal(st.term, 7);
     assert_true(st.is_member && st.has_leader);
+    assert_false(st.is_changing || st.uncommitted);
+    const char *busy =
+        "1e72\nStatus: cluster member\nAdding server 1f3c (1f3c at ssl:10.0.0.4:6643) (adding: catchup)\n"
+        "Role: leader\nTerm: 7\nLeader: self\nVote: self\n\nEntries not yet committed: 3\n"
+        "Servers:\n    748a (748a at ssl:10.0.0.2:6643) (self)\n";
+    assert_true(db_server_parse_status(busy, &st));
+    assert_true(st.is_changing && st.uncommitted == 3 && st.n_peers == 1);
     /* Every beginning of it is either refused or read without harm. */
     for (size_t n = 0; n < strlen(good); n++) {
         _cleanup_free_ char *part = xstrndup(good, n);

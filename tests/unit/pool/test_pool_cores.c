@@ -277,6 +277,19 @@ static void test_a_vote_goes_only_where_a_majority_stays(void **state) {
     assert_true(uuid_eq(&other, &h[1].host));
 }
 
+/* It counts for the majority like one that is down, but no host can be told to do something about it. */
+static void test_a_server_of_no_host_counts(void **state) {
+    struct voter_host h[] = {host(1, VOTER_VOTER, true), host(2, VOTER_VOTER, true), {.role = VOTER_VOTER}};
+    struct uuid other = {0};
+    assert_int_equal(voters_leave(h, 2, &h[0].host, &other), VOTER_LEAVE_NOW);
+    assert_int_equal(voters_leave(h, 3, &h[0].host, &other), VOTER_LEAVE_NEVER);
+    assert_true(uuid_is_null(&other));
+    h[1].leaving = true;
+    assert_int_equal(voters_turn(h, 2, &h[1].host), VOTER_TURN_GO);
+    assert_int_equal(voters_turn(h, 3, &h[1].host), VOTER_TURN_KEEP);
+    assert_int_equal(voters_next(h, 3, 0).kind, VOTER_NOTHING);
+}
+
 int main(void) {
     if (!mkdtemp(folder))
         return 1;
@@ -287,6 +300,7 @@ int main(void) {
         cmocka_unit_test(test_voters_follow_the_size_of_the_pool),
         cmocka_unit_test(test_an_absent_voter_is_replaced_in_time_and_with_quorum_only),
         cmocka_unit_test(test_a_vote_goes_only_where_a_majority_stays),
+        cmocka_unit_test(test_a_server_of_no_host_counts),
         cmocka_unit_test(test_surplus_voters_go_but_never_the_coordinator),
         cmocka_unit_test(test_votes_go_one_at_a_time_and_stay_when_all_go),
         cmocka_unit_test(test_the_way_in_and_emergency_and_back),
