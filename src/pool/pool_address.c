@@ -432,7 +432,15 @@ static void on_status(const struct db_server_status *status, void *userdata) {
     }
 }
 
-/* ---- a relay whose voters are elsewhere now ---- */
+/* ---- a relay whose voters are elsewhere now, or have come up after it ---- */
+static void on_voters_told(struct pool *p, const struct strv *addresses, void *userdata) {
+    if (!addresses->n || db_get_status(p->config.db).has_quorum || p->identity.database == IDENTITY_DB_VOTER ||
+        p->going_down || db_server_is_busy(p->dbserver))
+        return;
+    log_notice("the pool database has a majority that this host does not reach yet; it is looked for anew");
+    pool_begin(p);
+}
+
 static void look_at_relay(struct pool *p, uint64_t now) {
     if (db_get_status(p->config.db).has_quorum || p->identity.database == IDENTITY_DB_VOTER) {
         p->relay_lost_ms = 0;
@@ -441,8 +449,14 @@ static void look_at_relay(struct pool *p, uint64_t now) {
     if (!p->relay_lost_ms)
         p->relay_lost_ms = now;
     _cleanup_free_ char *wanted = pool_relay_voters(p);
-    if (now - p->relay_lost_ms < RELAY_AFTER_MS || !wanted[0] || str_eq(wanted, str_or_empty(p->relay_voters)))
+    if (now - p->relay_lost_ms < RELAY_AFTER_MS || !wanted[0])
         return;
+    if (str_eq(wanted, str_or_empty(p->relay_voters))) {
+        /* A relay that found nobody looks again after longer and longer breaks, eight seconds in the end. */
+        p->relay_lost_ms = now;
+        pool_voters_ask(p, on_voters_told, NULL);
+        return;
+    }
     log_notice("the pool database is looked for at %s", wanted);
     p->relay_lost_ms = 0;
     pool_begin(p);
