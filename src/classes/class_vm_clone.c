@@ -35,7 +35,9 @@ void vm_copy_undo(struct vm_op *op, struct error *e) {
     struct db *d = vm_op_db(op);
     const struct api_hooks *h = api_hooks(call_api(vm_op_call(op)));
     const struct value *made = value_map_get(vm_op_data(op), "made");
-    for (size_t i = 0; i < made->set.n; i++) {
+    /* Rows of which is not known whether they are written may come to name them. */
+    size_t n = error_is(e, ERR_DB_WRITE_UNKNOWN) ? 0 : made->set.n;
+    for (size_t i = 0; i < n; i++) {
         const struct value *m = &made->set.items[i];
         struct uuid sr, host;
         if (!uuid_of(m, "sr", &sr) || !uuid_of(m, "host", &host))
