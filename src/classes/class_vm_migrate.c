@@ -13,11 +13,16 @@
 #include "classes/vm_ops.h"
 #include "gen_handlers.h"
 
+#define LOG_MODULE "move"
+#include "base/log.h"
+
 #define FACTS_MS 10000
 #define RECEIVE_MS (2 * 60 * 1000) /* disks of any size are made empty */
 #define SEND_MS 30000              /* until the record is written */
 #define SLOT_MS (6 * 60 * 60 * 1000)
 #define MOVE_MS (7 * 24 * 60 * 60 * 1000)
+#define REMOVE_SESSION_MS (10 * 60 * 1000)
+#define RECORD_MS 5000   /* for the record to come over, when the answer did not */
 #define MOVES_PER_HOST 2 /* leaving and coming together */
 #define STALL_S_MAX 3600
 
@@ -28,7 +33,7 @@ struct move {
     struct value wish; /* vdi_map, vif_map, network: the plan is made anew when its turn comes */
     char id[UUID_TEXT_SIZE];
     char *authority_there, *data_address;
-    struct uuid session, network;
+    struct uuid network;
     int64_t mib_per_s, stall_s;
     bool compress, only_asks, moves_disks, returns_ref, has_slot;
     struct value old_disks; /* references, to be removed afterwards */
@@ -120,7 +125,10 @@ static struct error *move_failed(const struct move *m, const char *why) {
 static void remove_next(struct vm_op *op);
 
 static void on_removed(const struct reply *r, void *userdata) {
-    remove_next(userdata); /* one that could not be removed is there for people to see, with its name */
+    _cleanup_error_ struct error *e = r->error ? error_dup(r->error) : NULL;
+    if (e) /* it is there for people to see, with its name */
+        log_warn("a disk that a VM has left could not be removed: %s", error_text(e));
+    remove_next(userdata);
 }
 
 static void remove_next(struct vm_op *op) {
@@ -129,13 +137,14 @@ static void remove_next(struct vm_op *op) {
         end_well(op);
         return;
     }
-    struct uuid vdi = m->old_disks.set.items[m->old_disks.set.n - 1].ref;
+    /* In a session of its own: whoever asked for the move may be long gone. */
+    struct uuid vdi = m->old_disks.set.items[m->old_disks.set.n - 1].ref,
+                session = api_session_lend(call_api(vm_op_call(op)), NULL, ROLE_VM_POWER_ADMIN, REMOVE_SESSION_MS);
     m->old_disks.set.n--;
     struct value params = value_set();
-    value_set_add(&params, value_ref(&m->session));
+    value_set_add(&params, value_ref(&session));
     value_set_add(&params, value_ref(&vdi));
-    struct api_request rq = {
-        .method = "VDI.destroy", .params = params, .caller = *call_caller(vm_op_call(op)), .is_inner = true};
+    struct api_request rq = {.method = "VDI.destroy", .params = params, .caller = {.is_local = true}, .is_inner = true};
     api_dispatch(call_api(vm_op_call(op)), &rq, on_removed, op);
 }
 
@@ -202,15 +211,19 @@ static void on_sending(struct vm_op *op, const struct value *result) {
     wait_for_the_end(op);
 }
 
-/* The host may be sending it all the same: then the rows say so. */
-static void send_failed(struct vm_op *op, struct error *e) {
+static bool is_recorded(struct vm_op *op) {
     const struct row *vm = db_get(vm_op_db(op), CLASS_VM, vm_op_object(op));
-    if (error_is(e, ERR_POOL_CALL_FAILED) && vm && is_mine(vm, move_of(op))) {
-        error_free(e);
-        wait_for_the_end(op);
-    } else {
+    return vm && is_mine(vm, move_of(op));
+}
+
+/* The host may be sending it all the same: then the rows say so, sooner or later. */
+static void send_failed(struct vm_op *op, struct error *e) {
+    if (!error_is(e, ERR_POOL_CALL_FAILED)) {
         failed_prepared(op, e);
+        return;
     }
+    vm_op_on_failure(op, failed_prepared);
+    vm_op_wait(op, is_recorded, RECORD_MS, e, wait_for_the_end);
 }
 
 static void on_received(struct vm_op *op, const struct value *result) {
@@ -434,7 +447,6 @@ void class_vm_move(struct call *c, const struct class_vm_wish *w) {
                        .only_asks = w->only_asks,
                        .moves_disks = w->vdi_map != NULL,
                        .returns_ref = w->returns_ref,
-                       .session = call_session(c)->uuid,
                        .data_address = w->data_address ? xstrdup(w->data_address) : NULL};
     m->plan.vm = w->vm->uuid;
     m->plan.from = *row_ref(w->vm, FIELD_VM_resident_on);
