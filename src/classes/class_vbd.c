@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Class VBD: disks and drives of VMs. */
 #include "base/str.h"
+#include "classes/class_vm_pools.h"
 #include "classes/net_rows.h"
 #include "classes/vm_ops.h"
 #include "classes/vm_place.h"
@@ -75,6 +76,8 @@ static bool check_wanted(struct call *c, struct wanted *w, struct error **errp) 
     struct uuid vm, vdi;
     if (!ref_in(record, "VM", &vm) || !(w->vm = db_get(d, CLASS_VM, &vm)))
         return fail_handle("VM", record, errp);
+    if (!vm_pools_check(w->vm, errp))
+        return false;
     if (!ref_in(record, "VDI", &vdi))
         return fail_handle("VDI", record, errp);
     w->vdi = db_get(d, CLASS_VDI, &vdi);
@@ -138,8 +141,13 @@ static bool check_detached(struct call *c, const struct row *vbd) {
 
 void vbd_destroy(struct call *c) {
     const struct row *vbd = call_arg_row(c, 0);
+    struct error *e = NULL;
     if (!vbd)
         return;
+    if (!vm_pools_check(db_follow(call_db(c), vbd, FIELD_VBD_VM), &e)) {
+        call_fail(c, e);
+        return;
+    }
     if (row_bool(vbd, FIELD_VBD_currently_attached)) {
         call_fail_code(c, ERR_OPERATION_NOT_ALLOWED, "the disk is plugged into a running VM: unplug it first", NULL);
         return;
@@ -155,7 +163,8 @@ void vbd_set_mode(struct call *c) {
     struct error *e = NULL;
     if (!vbd || !check_detached(c, vbd))
         return;
-    bool writes = str_eq(call_arg_str(c, 1), "RW");
+    bool is_free = vm_pools_check(db_follow(call_db(c), vbd, FIELD_VBD_VM), &e),
+         writes = is_free && str_eq(call_arg_str(c, 1), "RW");
     if (writes && is_cd(vbd))
         error_set(&e, ERR_VBD_CDS_MUST_BE_READONLY, NULL);
     else if (writes && vdi && row_bool(vdi, FIELD_VDI_read_only))
@@ -303,6 +312,8 @@ static void change_disc(struct call *c, const struct row *vbd, const struct row 
     ref_text(&vbd->uuid, ref);
     if (!is_cd(vbd))
         error_set(&e, ERR_VBD_NOT_REMOVABLE_MEDIA, ref, NULL);
+    else if (!vm_pools_check(vm, &e))
+        ; /* it says why */
     else if (vdi && !row_bool(vbd, FIELD_VBD_empty))
         error_set(&e, ERR_VBD_NOT_EMPTY, ref, NULL);
     else if (!vdi && row_bool(vbd, FIELD_VBD_empty))

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "classes/class_calls.h"
 #include "classes/class_vdi.h"
+#include "classes/class_vm_pools.h"
 #include "classes/net_rows.h"
 #include "classes/store_calls.h"
 #include "classes/transfer_calls.h"
@@ -133,11 +134,14 @@ static const struct row *attached_vbd(struct db *d, const struct row *vdi) {
     for (size_t i = 0; i < vbds->set.n; i++) {
         const struct row *vbd = db_get(d, CLASS_VBD, &vbds->set.items[i].ref);
         const struct row *vm = vbd ? db_follow(d, vbd, FIELD_VBD_VM) : NULL;
-        /* The disk of a suspended VM must stay as the VM left it; a VM that is being started has it already. */
-        if (vbd &&
-            (row_bool(vbd, FIELD_VBD_currently_attached) || (vm && !row_bool(vm, FIELD_VM_is_a_snapshot) &&
-                                                             (str_eq(row_str(vm, FIELD_VM_power_state), "Suspended") ||
-                                                              !uuid_is_null(row_ref(vm, FIELD_VM_resident_on))))))
+        /*
+         * The disk of a suspended VM must stay as the VM left it; a VM that is being started has it already; that of
+         * one on its way between pools is being copied, or written.
+         */
+        bool is_held = vm && !row_bool(vm, FIELD_VM_is_a_snapshot) &&
+                       (str_eq(row_str(vm, FIELD_VM_power_state), "Suspended") ||
+                        !uuid_is_null(row_ref(vm, FIELD_VM_resident_on)) || vm_pools_hold(vm));
+        if (vbd && (row_bool(vbd, FIELD_VBD_currently_attached) || is_held))
             return vbd;
     }
     return NULL;

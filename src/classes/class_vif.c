@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "classes/class_vm.h"
+#include "classes/class_vm_pools.h"
 #include "classes/net_rows.h"
 #include "classes/vm_ops.h"
 #include "classes/vm_spec.h"
@@ -120,7 +121,7 @@ static bool fill(struct call *c, struct db_txn *t, const struct uuid *u, struct 
     int64_t device, mtu = mtu_value ? value_as_int(mtu_value) : 0;
     bool made;
     _cleanup_free_ char *mac = NULL;
-    if (!network)
+    if (!network || !vm_pools_check(vm, errp))
         return false;
     if (mtu_value && mtu_value->type == VALUE_STRING && !str_parse_int(value_str(mtu_value), 0, 65535, &mtu))
         mtu = 0;
@@ -167,8 +168,13 @@ void vif_create(struct call *c) {
 
 void vif_destroy(struct call *c) {
     const struct row *vif = call_arg_row(c, 0);
+    struct error *e = NULL;
     if (!vif)
         return;
+    if (!vm_pools_check(db_follow(call_db(c), vif, FIELD_VIF_VM), &e)) {
+        call_fail(c, e);
+        return;
+    }
     if (row_bool(vif, FIELD_VIF_currently_attached)) {
         call_fail_code(c, ERR_OPERATION_NOT_ALLOWED, "the interface is plugged into a running VM: unplug it first",
                        NULL);

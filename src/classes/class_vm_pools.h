@@ -5,7 +5,7 @@
  *   id, secret of this move; both pools know them
  *   master, authority   where the other pool is, and the fingerprint that it must show (in the pool that it leaves)
  *   host       uuid of the host that it comes to
- *   disks      in the pool that it comes to: uuids of its disks there, with blanks
+ *   disks      uuids of its disks in this pool, with blanks: those that go along, or that are made for it
  * Loop thread, coordinator.
  */
 #pragma once
@@ -16,10 +16,13 @@
 
 #define POOLS_KEY "pools"
 #define POOLS_DISKS_MAX 32
+#define POOLS_SECRET_SIZE (2 * UUID_TEXT_SIZE) /* of two uuids as text */
 #define POOLS_JSON_MAX (1 << 20)
 
 /* It is on its way between pools: nobody may start it, nor change it. */
 bool vm_pools_hold(const struct row *vm);
+/* False with *errp while it is. `vm` may be NULL: what belongs to no VM is free. */
+bool vm_pools_check(const struct row *vm, struct error **errp) _warn_unused_;
 /* A field that goes along as it is: of the database, no reference, nothing of the pool's own. */
 bool vm_pools_travels(const struct field_def *f);
 

@@ -348,9 +348,32 @@ static bool plan_rows(struct db *d, struct arrival *r, struct error **errp) {
 
 static void make_disk(struct vm_op *op);
 
+/* It has been told meanwhile that the VM is not to come, and its rows may be gone: nobody would look for this disk. */
+static void on_disk_too_much(struct vm_op *op, const struct value *result) {
+    struct error *e = NULL;
+    (void)bad(&e, "the other pool has given the move up");
+    failed(op, e);
+}
+
+static void remove_disk(struct vm_op *op, const struct value *disk, const struct uuid *sr) {
+    struct arrival *r = arrival_of(op);
+    struct value args = store_args(vm_op_db(op), "vdi_destroy", sr, &r->host);
+    value_map_add(&args, "vdi", value_string(text_in(disk, "vdi")));
+    value_map_add(&args, "format", value_string(text_in(disk, "format")));
+    vm_op_on_failure(op, failed);
+    vm_op_ask(op, &r->host, "store", args, STORE_MS, on_disk_too_much);
+}
+
 static void on_disk(struct vm_op *op, const struct value *result) {
-    arrival_of(op)->next++;
-    make_disk(op);
+    struct arrival *r = arrival_of(op);
+    const struct row *vm = db_get(vm_op_db(op), CLASS_VM, &r->vm);
+    const struct value *disk = &r->disks.set.items[r->next++];
+    struct uuid sr;
+    if (!vm ||
+        !str_eq(str_or_empty(value_map_str(row_value(vm, FIELD_VM_migration), "id")), text_in(&r->request, "id")))
+        remove_disk(op, disk, uuid_parse(text_in(disk, "sr"), &sr) ? &sr : &r->host);
+    else
+        make_disk(op);
 }
 
 static void undone(void *userdata) {
@@ -426,8 +449,10 @@ static bool read_request(struct call *c, struct arrival *r, struct error **errp)
                        *fields = only_asks ? value_map_get(&r->request, "fields") : NULL;
     if (!fields || fields->type != VALUE_MAP || !uuid_parse(text_in(&r->request, "vm"), &r->vm))
         return bad(errp, "it does not say which VM is to come");
+    struct uuid id;
+    size_t secret = strlen(text_in(&r->request, "secret"));
     if (!value_as_bool(only_asks) &&
-        (strlen(text_in(&r->request, "id")) < 32 || strlen(text_in(&r->request, "secret")) < 64))
+        (!uuid_parse(text_in(&r->request, "id"), &id) || secret < 64 || secret >= POOLS_SECRET_SIZE))
         return bad(errp, "it does not say which move this is");
     return true;
 }

@@ -166,6 +166,8 @@ static void on_open(const struct value *result, const struct error *error, void 
     value_map_add(&args, "id", value_string(l->id));
     value_map_add(&args, "address", value_string(l->dest.address));
     value_map_add(&args, "port", value_string(port));
+    value_map_add(&args, "export",
+                  value_string(str_or_empty(value_map_str(&l->answer, str_or_empty(value_map_str(disk, "from"))))));
     value_map_add(&args, "name", value_string(uuid_text(&there, name)));
     value_map_add(&args, "authority", value_string(str_or_empty(value_map_str(&l->answer, "authority"))));
     value_map_add(&args, "mib_per_s", value_string(str_or_empty(value_map_str(&l->request, "mib_per_s"))));

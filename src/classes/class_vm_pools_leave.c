@@ -20,6 +20,7 @@
 #define FACTS_MS 10000
 #define ARRIVE_MS (3 * 60 * 1000) /* disks are made empty there */
 #define WORD_MS 10000
+#define READY_MS (2 * 60 * 1000) /* the other side writes all of it to its disk first */
 #define AGAIN_MS 2000
 #define WRITE_MS 15000
 #define REMOVE_SESSION_MS (10 * 60 * 1000)
@@ -185,16 +186,14 @@ static void remove_rows(struct leave *l) {
     const struct row *vm = vm_of(l);
     struct db_txn *t = db_txn_new(d, "a VM is in another pool");
     const struct value *vbds = row_value(vm, FIELD_VM_VBDs);
+    _cleanup_strv_ struct strv copied = {0};
+    struct uuid u;
     value_done(&l->old_disks);
     l->old_disks = value_set();
-    for (size_t i = 0; i < vbds->set.n; i++) {
-        const struct row *vbd = db_get(d, CLASS_VBD, &vbds->set.items[i].ref),
-                         *vdi = vbd ? db_follow(d, vbd, FIELD_VBD_VDI) : NULL;
-        if (vdi && str_eq(row_str(vbd, FIELD_VBD_type), "Disk"))
-            value_set_add(&l->old_disks, value_ref(&vdi->uuid));
-    }
-    if (db_follow(d, vm, FIELD_VM_suspend_VDI))
-        value_set_add(&l->old_disks, value_ref(row_ref(vm, FIELD_VM_suspend_VDI)));
+    strv_split(&copied, str_or_empty(value_map_str(row_value(vm, FIELD_VM_migration), "disks")), ' ');
+    for (size_t i = 0; i < copied.n; i++)
+        if (uuid_parse(copied.items[i], &u) && db_get(d, CLASS_VDI, &u))
+            value_set_add(&l->old_disks, value_ref(&u));
     db_txn_expect(t, CLASS_VM, &l->vm, FIELD_VM_migration, value_copy(row_value(vm, FIELD_VM_migration)));
     delete_set(t, CLASS_VBD, vbds);
     delete_set(t, CLASS_VIF, row_value(vm, FIELD_VM_VIFs));
@@ -210,6 +209,8 @@ static void on_given(struct error *error, void *userdata) {
     struct leave *l = userdata;
     if (error && !error_is(error, ERR_DB_WRITE_UNKNOWN))
         pools_leave_fail(l, error_dup(error)); /* unknown: the row says it, sooner or later */
+    else if (error)
+        l->may_be_given = true;
     l->peer = POOLS_PEER_UNKNOWN;
     pools_leave_go_on(l, error ? AGAIN_MS : 0);
 }
@@ -239,11 +240,16 @@ static void tell_afterwards(struct leave *l) {
         error_free(e);
 }
 
+/* It has nothing that waits for a word. */
+static bool peer_is_out(const struct leave *l) {
+    return l->peer == POOLS_PEER_NONE || l->peer == POOLS_PEER_TAKEN;
+}
+
 static void on_kept(struct error *error, void *userdata) {
     struct leave *l = userdata;
     if (error)
         pools_leave_go_on(l, AGAIN_MS);
-    else if (l->peer != POOLS_PEER_NONE)
+    else if (!peer_is_out(l))
         tell_afterwards(l);
     else
         end_badly(l, l->why ? TAKE(l->why) : pools_leave_error(l, "whoever moved it has died"));
@@ -251,6 +257,7 @@ static void on_kept(struct error *error, void *userdata) {
 
 static void keep(struct leave *l) {
     const struct value *record = record_of(l);
+    l->has_kept = true;
     struct db_txn *t = db_txn_new(api_db(l->api), "a VM stays in its pool");
     db_txn_expect(t, CLASS_VM, &l->vm, FIELD_VM_migration, value_copy(record));
     db_txn_set(t, CLASS_VM, &l->vm, FIELD_VM_migration, value_map());
@@ -265,7 +272,8 @@ static void on_word(const struct value *result, const struct error *error, void 
     enum pools_peer said = error || result->type != VALUE_MAP
                                ? POOLS_PEER_UNKNOWN
                                : pools_peer_of(str_or_empty(value_map_str(result, "is")));
-    if (said != POOLS_PEER_UNKNOWN)
+    bool is_news = said != POOLS_PEER_UNKNOWN && said != l->peer;
+    if (is_news)
         l->peer = said;
     if (said == POOLS_PEER_UNKNOWN && l->is_at_work && !l->has_failed && !l->is_given) {
         if (error)
@@ -273,7 +281,7 @@ static void on_word(const struct value *result, const struct error *error, void 
         else
             pools_leave_fail(l, pools_leave_error(l, "the other pool's answer is not sound"));
     }
-    pools_leave_go_on(l, said == POOLS_PEER_UNKNOWN ? AGAIN_MS : 0);
+    pools_leave_go_on(l, is_news ? 0 : AGAIN_MS);
 }
 
 struct value pools_leave_words(struct leave *l, const char *word, const char *vdi) {
@@ -287,7 +295,8 @@ struct value pools_leave_words(struct leave *l, const char *word, const char *vd
 }
 
 static void say(struct leave *l, const char *word) {
-    pools_remote_call(l->remote, "VM.migrate_settle", pools_leave_words(l, word, ""), WORD_MS, on_word, l);
+    pools_remote_call(l->remote, "VM.migrate_settle", pools_leave_words(l, word, ""),
+                      str_eq(word, "ready") ? READY_MS : WORD_MS, on_word, l);
 }
 
 static void step(struct leave *l) {
@@ -308,12 +317,22 @@ static void step(struct leave *l) {
         return;
     }
     if (l->is_after) {
-        if (l->peer == POOLS_PEER_NONE || loop_now_ms(api_loop(l->api)) - l->failed_ms > POOLS_QUIET_MS) {
+        if (peer_is_out(l) || loop_now_ms(api_loop(l->api)) - l->failed_ms > POOLS_QUIET_MS) {
             (void)finish(l);
             return;
         }
         l->is_busy = true;
         say(l, "forget");
+        return;
+    }
+    if (!record && l->is_given && !vm_of(l)) { /* the rows went, though nobody said so */
+        l->is_busy = true;
+        remove_disk(l);
+        return;
+    }
+    if (!record && l->has_kept && vm_of(l) && !peer_is_out(l)) {
+        l->is_busy = true;
+        tell_afterwards(l);
         return;
     }
     if (!record) { /* a person has said what is to be believed, or the VM is gone */
@@ -328,7 +347,9 @@ static void step(struct leave *l) {
                                   .is_at_work = l->is_at_work,
                                   .is_copied = l->is_copied,
                                   .has_failed = l->has_failed,
-                                  .gave_up_telling = l->failed_ms && now - l->failed_ms > POOLS_FORGET_MS,
+                                  /* Nobody is told to forget it while "given" may still come to be written. */
+                                  .gave_up_telling =
+                                      l->may_be_given || (l->failed_ms && now - l->failed_ms > POOLS_FORGET_MS),
                                   .peer = l->peer};
     l->is_busy = true;
     switch (pools_leave_step(&f)) {
@@ -425,7 +446,17 @@ static void on_recorded(struct error *error, void *userdata) {
     ask_to_arrive(l);
 }
 
+/* Those that are copied: only they are removed in the end. */
+static char *disk_names(const struct leave *l) {
+    const struct value *disks = value_map_get(&l->request, "disks");
+    _cleanup_buf_ struct buf names = BUF_INIT;
+    for (size_t i = 0; disks && i < disks->set.n; i++)
+        buf_addf(&names, "%s%s", i ? " " : "", str_or_empty(value_map_str(&disks->set.items[i], "from")));
+    return xstrdup(buf_str(&names));
+}
+
 static void write_record(struct leave *l) {
+    _cleanup_free_ char *disks = disk_names(l);
     struct db_txn *t = db_txn_new(api_db(l->api), "a VM is to go to another pool");
     struct value record = value_map();
     struct uuid nobody = {0};
@@ -435,6 +466,7 @@ static void write_record(struct leave *l) {
     value_map_add(&record, "master", value_string(l->dest.master));
     value_map_add(&record, "authority", value_string(l->dest.authority));
     value_map_add(&record, "host", value_string(l->dest.host));
+    value_map_add(&record, "disks", value_string(disks));
     db_txn_expect(t, CLASS_VM, &l->vm, FIELD_VM_resident_on, value_ref(&nobody));
     db_txn_expect(t, CLASS_VM, &l->vm, FIELD_VM_migration, value_map());
     db_txn_set(t, CLASS_VM, &l->vm, FIELD_VM_migration, record);

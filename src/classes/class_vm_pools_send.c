@@ -66,6 +66,14 @@ bool vm_pools_hold(const struct row *vm) {
     return value_map_get(row_value(vm, FIELD_VM_migration), POOLS_KEY) != NULL;
 }
 
+bool vm_pools_check(const struct row *vm, struct error **errp) {
+    char ref[REF_TEXT_SIZE];
+    if (!vm || !vm_pools_hold(vm))
+        return true;
+    error_set(errp, ERR_OTHER_OPERATION_IN_PROGRESS, "VM", ref_text(&vm->uuid, ref), "migrate_send", "", NULL);
+    return false;
+}
+
 bool vm_pools_travels(const struct field_def *f) {
     return f->store == STORE_DB && !f->internal && !has_reference(f->type) && !str_eq(f->name, "uuid");
 }

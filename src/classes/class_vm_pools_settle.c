@@ -15,6 +15,7 @@
 
 #define WRITE_MS 15000
 #define SERVE_MS 15000
+#define WHOLE_MS 90000 /* what is in memory is written to the disk */
 
 struct coming { /* what this daemon has heard of one */
     struct uuid vm;
@@ -274,6 +275,31 @@ static void write_phase(struct word *w, const struct row *vm, enum pools_arrival
     db_txn_commit(t, WRITE_MS, on_written, w);
 }
 
+/* The promise to keep it is given when its host has it whole, and on the disk. */
+static void on_whole(struct error *error, const struct value *result, void *data) {
+    struct word *w = data;
+    const struct row *vm = db_get(call_db(w->call), CLASS_VM, &w->vm);
+    if (error) {
+        call_fail(w->call, error_dup(error));
+        free(w);
+    } else if (arrival_of(vm, w->id) != POOLS_ARRIVING) {
+        answer(w, NULL);
+    } else {
+        write_phase(w, vm, POOLS_READY);
+    }
+}
+
+static void promise(struct word *w, const struct row *vm) {
+    const struct api_hooks *h = api_hooks(call_api(w->call));
+    const struct value *record = row_value(vm, FIELD_VM_migration);
+    struct value args = value_map();
+    struct uuid host = {0};
+    (void)!uuid_parse(str_or_empty(value_map_str(record, "host")), &host);
+    value_map_add(&args, "id", value_string(w->id));
+    value_map_add(&args, "disks", value_string(str_or_empty(value_map_str(record, "disks"))));
+    h->host_ask(h->userdata, &host, "disk_whole", args, WHOLE_MS, on_whole, w);
+}
+
 /* Every byte is looked at, whichever is the first that differs. */
 static bool same_secret(const char *a, const char *b) {
     size_t n = strlen(a);
@@ -317,6 +343,8 @@ void vm_migrate_settle(struct call *c) {
         coming_of(a, &w->vm, id)->heard_ms = loop_now_ms(api_loop(a));
     if (is_coming && next == POOLS_ABSENT)
         pools_arrival_remove(a, &w->vm, id, on_removed, w);
+    else if (is == POOLS_ARRIVING && next == POOLS_READY)
+        promise(w, vm);
     else if (next != is)
         write_phase(w, vm, next);
     else if (is == POOLS_ARRIVING && str_eq(text, "open"))

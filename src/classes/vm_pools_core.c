@@ -4,7 +4,8 @@
 #include "base/str.h"
 
 static enum pools_leave_step copying(const struct pools_leave_facts *f) {
-    if (f->peer == POOLS_PEER_NONE) /* it has given the move up, or has been told to */
+    /* It has given the move up, or has been told to; or the VM of this name there is one of its own. */
+    if (f->peer == POOLS_PEER_NONE || f->peer == POOLS_PEER_TAKEN)
         return POOLS_LEAVE_KEEP;
     if (f->has_failed || !f->is_at_work)
         return f->gave_up_telling ? POOLS_LEAVE_KEEP : POOLS_LEAVE_TELL_FORGET;

@@ -280,6 +280,7 @@ void vm_agent_serve(struct vm_agent *a, struct pool_channel *channel) {
     pool_channel_serve(channel, "disk_serve", vm_serve_disk_serve, a);
     pool_channel_serve(channel, "disk_send", vm_serve_disk_send, a);
     pool_channel_serve(channel, "disk_stop", vm_serve_disk_stop, a);
+    pool_channel_serve(channel, "disk_whole", vm_serve_disk_whole, a);
     pool_channel_serve(channel, "disk_path", vm_serve_disk_path, a);
     a->channel = channel;
 }
@@ -297,7 +298,9 @@ void vm_agent_free(struct vm_agent *a) {
     virt_free(a->virt);
     vm_locks_free(a->locks);
     vm_guests_free(a->guests);
+    vm_disk_askings_free(a);
     vm_disk_copies_free(a);
+    vm_disk_whole_forget(a, NULL);
     vm_leavings_free(a);
     vm_arrivals_free(a);
     vm_transfers_free(a);

@@ -6,8 +6,8 @@
  *
  * Calls (arguments -> result); path, sr, vdi and format as for the store:
  *   disk_serve  path, sr, vdi, format, id (of the move), address, authority -> port
- *   disk_send   path, sr, vdi, format, id, address, port, name (that the server's certificate must have), authority,
- *               mib_per_s ("" for no limit): answered when all of it is there
+ *   disk_send   path, sr, vdi, format, id, address, port, export (the disk's uuid there), name (that the server's
+ *               certificate must have), authority, mib_per_s ("" for no limit): answered when all of it is there
  *   disk_stop   id: whatever of this move is under way here ends
  *   disk_path   address, size: whether frames of that size reach it -> small, full, too_long (words: true, false)
  */
@@ -142,10 +142,19 @@ static void on_served(const struct child_result *r, void *userdata) {
     struct disk_copy *k = userdata;
     char text[UUID_TEXT_SIZE];
     k->child = NULL;
-    if (r->exit_code != 0)
+    if (r->exit_code == 0)
+        vm_disk_whole_note(k->a, k->id, &k->vdi, k->file);
+    else
         log_warn("disk '%s', which was to come from another pool, is served no more: %s", uuid_text(&k->vdi, text),
                  r->start_error ? strerror(r->start_error) : buf_str(&r->err));
     copy_free(k);
+}
+
+bool vm_disk_is_served(const struct vm_agent *a, const char *id) {
+    for (const struct disk_copy *k = a->disk_copies; k; k = k->next)
+        if (!k->reply && str_eq(k->id, id))
+            return true;
+    return false;
 }
 
 void vm_serve_disk_serve(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
@@ -161,11 +170,13 @@ void vm_serve_disk_serve(const struct uuid *from, const struct value *args, stru
         pool_reply_fail(reply, e);
         return;
     }
+    char vdi[UUID_TEXT_SIZE];
+    /* By its own name: whoever comes for another disk, to a port that has changed hands, does not get this one. */
     _cleanup_free_ char *object = strf("tls-creds-x509,id=t0,endpoint=server,verify-peer=yes,dir=%s", k->folder),
-                        *number = strf("%u", port);
+                        *number = strf("%u", port), *name = strf("--export-name=%s", uuid_text(&k->vdi, vdi));
     const char *const argv[] = {"qemu-nbd",
                                 "--shared=1",
-                                "--export-name=disk",
+                                name,
                                 "--cache=none",
                                 "--discard=unmap",
                                 "--detect-zeroes=unmap",
@@ -228,12 +239,15 @@ static void settle_done(void *data) {
     _cleanup_free_ char *object = strf("tls-creds-x509,id=t0,endpoint=client,verify-peer=yes,dir=%s", k->folder),
                         *rate = strf("%sM", str_or_empty(value_map_str(args, "mib_per_s"))),
                         *target = strf("driver=raw,file.driver=nbd,file.server.type=inet,file.server.host=%s,"
-                                       "file.server.port=%s,file.export=disk,file.tls-creds=t0,file.tls-hostname=%s,"
+                                       "file.server.port=%s,file.export=%s,file.tls-creds=t0,file.tls-hostname=%s,"
                                        "file.open-timeout=60",
                                        value_map_str(args, "address"), str_or_empty(value_map_str(args, "port")),
+                                       str_or_empty(value_map_str(args, "export")),
                                        str_or_empty(value_map_str(args, "name")));
-    const char *argv[20] = {"qemu-img", "convert", "-q", "-n", "-U", "-f", format_of(k), "--object", object};
-    size_t n = 9;
+    /* -t: without it nobody asks the other side to write to its disk in the end. */
+    const char *argv[20] = {"qemu-img",  "convert", "-q",         "-n",       "-U",  "-t",
+                            "writeback", "-f",      format_of(k), "--object", object};
+    size_t n = 11;
     if (!str_eq(rate, "M")) {
         argv[n++] = "-r";
         argv[n++] = rate;
@@ -249,10 +263,10 @@ void vm_serve_disk_send(const struct uuid *from, const struct value *args, struc
     struct error *e = NULL;
     const char *port = str_or_empty(value_map_str(args, "port")),
                *rate = str_or_empty(value_map_str(args, "mib_per_s"));
-    struct uuid name;
+    struct uuid name, export;
     int64_t number;
     if (!str_parse_int(port, 1, UINT16_MAX, &number) || !value_map_uuid(args, "name", &name) ||
-        (*rate && !str_parse_int(rate, 1, 1 << 20, &number)))
+        !value_map_uuid(args, "export", &export) || (*rate && !str_parse_int(rate, 1, 1 << 20, &number)))
         error_internal(&e, "the request does not say where the disk is to go");
     struct disk_copy *k = e ? NULL : copy_new(a, args, &e);
     if (!k) {
@@ -266,6 +280,7 @@ void vm_serve_disk_send(const struct uuid *from, const struct value *args, struc
 void vm_serve_disk_stop(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
     struct vm_agent *a = userdata;
     const char *id = str_or_empty(value_map_str(args, "id"));
+    vm_disk_whole_forget(a, id);
     for (struct disk_copy *k = a->disk_copies, *next; k; k = next) {
         next = k->next;
         if (!str_eq(k->id, id))

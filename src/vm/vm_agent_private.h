@@ -45,12 +45,14 @@ struct vm_agent {
     struct vm_keys *keys;
     struct vm_arrival *arrivals;
     struct vm_leaving *leavings;
-    struct vm_transfer *transfers; /* vm_agent_transfer.c */
-    uint64_t n_turns;              /* looks and steps of theirs */
-    struct disk_copy *disk_copies; /* vm_agent_disk_move.c */
-    struct vm_guests *guests;      /* vm_guest.h */
-    struct vm_locks *locks;        /* vm_lock.h */
-    bool is_freed;                 /* replies are dropped */
+    struct vm_transfer *transfers;  /* vm_agent_transfer.c */
+    uint64_t n_turns;               /* looks and steps of theirs */
+    struct disk_copy *disk_copies;  /* vm_agent_disk_move.c */
+    struct disk_whole *disk_wholes; /* vm_agent_disk_whole.c */
+    struct disk_asking *disk_askings;
+    struct vm_guests *guests; /* vm_guest.h */
+    struct vm_locks *locks;   /* vm_lock.h */
+    bool is_freed;            /* replies are dropped */
 };
 
 /* ---- vm_agent.c ---- */
@@ -133,5 +135,11 @@ pool_serve_fn vm_serve_receive, vm_serve_received, vm_serve_forget, vm_serve_fac
 /* ---- vm_agent_disk_move.c: disks between pools ---- */
 pool_serve_fn vm_serve_disk_serve, vm_serve_disk_send, vm_serve_disk_stop, vm_serve_disk_path;
 void vm_disk_copies_free(struct vm_agent *a);
+bool vm_disk_is_served(const struct vm_agent *a, const char *id);
+/* ---- vm_agent_disk_whole.c: those that have come ---- */
+pool_serve_fn vm_serve_disk_whole;
+void vm_disk_whole_note(struct vm_agent *a, const char *id, const struct uuid *vdi, const char *file);
+void vm_disk_whole_forget(struct vm_agent *a, const char *id /* NULL: of all moves */);
+void vm_disk_askings_free(struct vm_agent *a);                     /* before the others */
 void vm_arrivals_add(const struct vm_agent *a, struct value *vms); /* those that are on their way here, to a set */
 void vm_arrivals_row_changed(struct vm_agent *a, const struct row *vm);

@@ -45,7 +45,7 @@ static void answer(void *userdata) {
     value_map_add(&result, "authority", value_string("PEM"));
     value_map_add(&result, "has_kvm", value_bool(false));
     value_map_add(&result, "port", value_string("4711"));
-    if (broken && op && str_eq(op, broken))
+    if (broken && str_eq(op && *op ? op : l->name, broken))
         error_set(&e, ERR_SR_FULL, "1", "0", NULL);
     l->done(e, e ? NULL : &result, l->data);
     value_done(&l->args);
@@ -188,6 +188,20 @@ static void test_nobody_touches_it(void **state) {
     assert_true(str_starts(fx_fail(fx, "VM.power_state_reset", "[$S, \"%s\"]", fx_ref(&vm)),
                            "OTHER_OPERATION_IN_PROGRESS")); /* half of it is there */
     assert_int_equal(row_value(row(), FIELD_VM_allowed_operations)->set.n, 0);
+    /* Nor its devices, nor what they lead to. */
+    struct uuid vbd = row_value(row(), FIELD_VM_VBDs)->set.items[0].ref,
+                vif = row_value(row(), FIELD_VM_VIFs)->set.items[0].ref, vdi = db_first(fx->db, CLASS_VDI)->uuid;
+    static const char held[] = "OTHER_OPERATION_IN_PROGRESS VM";
+    assert_true(str_starts(fx_fail(fx, "VBD.destroy", "[$S, \"%s\"]", fx_ref(&vbd)), held));
+    assert_true(str_starts(fx_fail(fx, "VBD.set_mode", "[$S, \"%s\", \"RO\"]", fx_ref(&vbd)), held));
+    assert_true(str_starts(fx_fail(fx, "VIF.destroy", "[$S, \"%s\"]", fx_ref(&vif)), held));
+    assert_true(str_starts(fx_fail(fx, "VBD.create",
+                                   "[$S, {\"VM\": \"%s\", \"VDI\": \"%s\", \"userdevice\": \"1\", \"mode\": \"RW\", "
+                                   "\"type\": \"Disk\", \"bootable\": false, \"unpluggable\": true, \"empty\": false, "
+                                   "\"other_config\": {}, \"qos_algorithm_type\": \"\", \"qos_algorithm_params\": {}}]",
+                                   fx_ref(&vm), fx_ref(&vdi)),
+                           held));
+    assert_true(str_starts(fx_fail(fx, "VDI.destroy", "[$S, \"%s\"]", fx_ref(&vdi)), "VDI_IN_USE"));
     say("ready"); /* from here on a person may say that the other pool is lost */
     fx_call(fx, "VM.power_state_reset", "[$S, \"%s\"]", fx_ref(&vm));
     assert_non_null(strstr(say("status"), "taken"));
@@ -205,6 +219,12 @@ static void test_words(void **state) {
         fx_call(fx, "VM.migrate_settle", "[\"OpaqueRef:" VM "\", \"another move\", \"" SECRET "\", \"take\", \"\"]"),
         "none"));
     assert_non_null(strstr(say("take"), "arriving")); /* not before the promise */
+    broken = "disk_whole";                            /* and none before its disks are whole */
+    assert_true(str_starts(
+        fx_fail(fx, "VM.migrate_settle", "[\"OpaqueRef:" VM "\", \"" ID "\", \"" SECRET "\", \"ready\", \"\"]"),
+        "SR_FULL"));
+    assert_non_null(strstr(say("status"), "arriving"));
+    broken = NULL;
     assert_non_null(strstr(say("ready"), "ready"));
     assert_true(vm_pools_hold(row()));
     assert_non_null(strstr(say("take"), "taken"));
