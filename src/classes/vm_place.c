@@ -20,9 +20,8 @@ static int64_t need_of(const struct row *vm) {
     return row_int(vm, FIELD_VM_memory_static_max) + vm_place_overhead(vm);
 }
 
-int64_t vm_place_free_memory(struct api *a, const struct row *host) {
-    struct db *d = api_db(a);
-    const struct row *metrics = db_follow(d, host, FIELD_host_metrics);
+/* What running and starting VMs may take up. */
+static void sum_promised(struct db *d, const struct row *host, int64_t *ret_resident, int64_t *ret_starting) {
     int64_t resident = 0, starting = 0;
     for (const struct row *vm = db_first(d, CLASS_VM); vm; vm = db_next(d, vm)) {
         if (row_bool(vm, FIELD_VM_is_control_domain))
@@ -32,11 +31,32 @@ int64_t vm_place_free_memory(struct api *a, const struct row *host) {
         else if (uuid_eq(row_ref(vm, FIELD_VM_scheduled_to_be_resident_on), &host->uuid))
             starting += need_of(vm);
     }
+    *ret_resident = resident;
+    *ret_starting = starting;
+}
+
+static int64_t unpromised(struct api *a, const struct row *host) {
+    const struct row *metrics = db_follow(api_db(a), host, FIELD_host_metrics);
+    int64_t resident, starting;
+    sum_promised(api_db(a), host, &resident, &starting);
+    return metrics ? row_int(metrics, FIELD_host_metrics_memory_total) - resident - starting : 0;
+}
+
+int64_t vm_place_free_memory(struct api *a, const struct row *host) {
+    struct db *d = api_db(a);
+    const struct row *metrics = db_follow(d, host, FIELD_host_metrics);
+    int64_t resident, starting;
+    sum_promised(d, host, &resident, &starting);
     if (!metrics)
         return 0;
     int64_t by_count = row_int(metrics, FIELD_host_metrics_memory_total) - HOST_RESERVE - resident - starting;
     int64_t by_measure = row_int(metrics, FIELD_host_metrics_memory_free) - starting;
     return MAX(MIN(by_count, by_measure), (int64_t)0);
+}
+
+bool vm_place_is_better(struct api *a, const struct row *host, const struct row *best) {
+    int64_t here = unpromised(a, host), there = best ? unpromised(a, best) : -1;
+    return here != there ? here > there : vm_place_free_memory(a, host) > vm_place_free_memory(a, best);
 }
 
 static bool check_networks(struct db *d, const struct row *vm, const struct row *host, struct error **errp) {
@@ -130,7 +150,6 @@ bool vm_place_check(struct api *a, const struct row *vm, const struct row *host,
 const struct row *vm_place_choose(struct api *a, const struct row *vm, struct error **errp) {
     struct db *d = api_db(a);
     const struct row *best = NULL;
-    int64_t most = -1;
     struct error *reason = NULL;
     for (const struct row *h = db_first(d, CLASS_host); h; h = db_next(d, h)) {
         struct error *e = NULL;
@@ -139,13 +158,12 @@ const struct row *vm_place_choose(struct api *a, const struct row *vm, struct er
             reason = e;
             continue;
         }
-        int64_t free_memory = vm_place_free_memory(a, h);
-        if (uuid_eq(row_ref(vm, FIELD_VM_affinity), &h->uuid))
-            free_memory = INT64_MAX;
-        if (free_memory > most) {
-            most = free_memory;
+        if (uuid_eq(row_ref(vm, FIELD_VM_affinity), &h->uuid)) {
             best = h;
+            break;
         }
+        if (vm_place_is_better(a, h, best))
+            best = h;
     }
     if (!best && reason && db_count(d, CLASS_host) == 1)
         error_propagate(errp, reason);

@@ -248,6 +248,17 @@ static void test_places(void **state) {
     assert_true(str_starts(boot_here(f, 0), "HOST_NOT_ENOUGH_FREE_MEMORY "));
 }
 
+static void test_spread(void **state) {
+    struct vmf *f = *state;
+    struct fx *fx = f->fx;
+    struct uuid other = fx_add(fx, CLASS_VM); /* where more is free at the moment */
+    set(CLASS_VM, &other, FIELD_VM_memory_static_max, value_int(256 * MIB));
+    set(CLASS_VM, &other, FIELD_VM_resident_on, value_ref(&fx->hosts[1]));
+    becomes = "Running";
+    start(f);
+    assert_true(uuid_eq(&asked_host, &fx->hosts[0]));
+}
+
 static void test_affinity(void **state) {
     struct vmf *f = *state;
     set(CLASS_VM, &f->vm, FIELD_VM_affinity, value_ref(&f->fx->hosts[0]));
@@ -473,9 +484,9 @@ static void test_limits(void **state) {
 
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
-    const struct CMUnitTest tests[] = {T(start),     T(while_it_starts), T(host_refuses), T(places),
-                                       T(affinity),  T(disk_of_another), T(power),        T(hard_beside_clean),
-                                       T(host_away), T(blocked),         T(templates),    T(clone),
-                                       T(devices),   T(storage),         T(limits)};
+    const struct CMUnitTest tests[] = {
+        T(start),           T(while_it_starts), T(host_refuses),      T(places),    T(spread),  T(affinity),
+        T(disk_of_another), T(power),           T(hard_beside_clean), T(host_away), T(blocked), T(templates),
+        T(clone),           T(devices),         T(storage),           T(limits)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
