@@ -27,7 +27,8 @@ static int status_of(const char *code) {
                  {ERR_INVALID_VALUE, 400},          {ERR_VDI_IN_USE, 409},      {ERR_OTHER_OPERATION_IN_PROGRESS, 409},
                  {ERR_VM_BAD_POWER_STATE, 409},     {ERR_NOT_IMPLEMENTED, 501}, {ERR_OPERATION_NOT_ALLOWED, 409},
                  {ERR_TOO_MANY_PENDING_TASKS, 503}, {ERR_HOST_OFFLINE, 503},    {ERR_VDI_READONLY, 409},
-                 {ERR_DEFAULT_SR_NOT_FOUND, 404},   {ERR_SR_NOT_ATTACHED, 409}, {ERR_SR_HAS_NO_PBDS, 409}};
+                 {ERR_DEFAULT_SR_NOT_FOUND, 404},   {ERR_SR_NOT_ATTACHED, 409}, {ERR_SR_HAS_NO_PBDS, 409},
+                 {ERR_OPERATION_BLOCKED, 409},      {ERR_SR_FULL, 507}};
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)
         if (str_eq(known[i].code, code))
             return known[i].status;
@@ -39,8 +40,9 @@ static void reply_error(struct http_request *req, const struct error *e, const c
     buf_add_str(&text, error_code(e));
     for (size_t i = 0; i < error_n_params(e); i++)
         buf_addf(&text, "%s %s", i ? "," : ":", error_param(e, i));
+    bool is_range = error_is(e, ERR_INVALID_VALUE) && str_eq(error_param(e, 0), "Range");
     http_on_abort(req, NULL, NULL);
-    http_reply_error(req, status_of(error_code(e)), headers, buf_str(&text));
+    http_reply_error(req, is_range ? 416 : status_of(error_code(e)), headers, buf_str(&text));
 }
 
 /* The call is over, however it went. */
@@ -123,6 +125,7 @@ static bool begin_vdi_export(struct transfer *t) {
     bool is_part = range && str_eq(format, "raw");
     int64_t all = row_int(vdi, FIELD_VDI_virtual_size);
     if (is_part && !parse_range(range, all, &from, &size)) {
+        add_headers(t, "Content-Range: bytes */%" PRId64, all);
         call_fail_code(t->call, ERR_INVALID_VALUE, "Range", range, NULL);
         return false;
     }
