@@ -22,6 +22,7 @@
 #define KNOCK_MS 2000
 #define KNOCK_AFTER_MS 2000 /* a host that is not connected for this long may be looking in the wrong place */
 #define RELAY_AFTER_MS 3000
+#define RELAY_TRIES 20
 #define TELL_MS 3000
 
 /* ---- before: the vote is given up ---- */
@@ -444,6 +445,7 @@ static void on_voters_told(struct pool *p, const struct strv *addresses, void *u
 static void look_at_relay(struct pool *p, uint64_t now) {
     if (db_get_status(p->config.db).has_quorum || p->identity.database == IDENTITY_DB_VOTER) {
         p->relay_lost_ms = 0;
+        p->n_relay_tries = 0;
         return;
     }
     if (!p->relay_lost_ms)
@@ -452,9 +454,15 @@ static void look_at_relay(struct pool *p, uint64_t now) {
     if (now - p->relay_lost_ms < RELAY_AFTER_MS || !wanted[0])
         return;
     if (str_eq(wanted, str_or_empty(p->relay_voters))) {
-        /* A relay that found nobody looks again after longer and longer breaks, eight seconds in the end. */
+        /*
+         * A relay that found nobody looks again after longer and longer breaks, eight seconds in the end. Without rows
+         * there is nobody to ask (hosts are let in by their rows), and it is tried for the first minute.
+         */
         p->relay_lost_ms = now;
-        pool_voters_ask(p, on_voters_told, NULL);
+        if (db_pool(p->config.db))
+            pool_voters_ask(p, on_voters_told, NULL);
+        else if (p->n_relay_tries++ < RELAY_TRIES)
+            pool_begin(p);
         return;
     }
     log_notice("the pool database is looked for at %s", wanted);

@@ -77,7 +77,7 @@ struct shutdown {
 
 static void shutdown_end(struct shutdown *s, const struct error *error) {
     struct pool *p = s->p;
-    if (error) {
+    if (error && p->identity.database == IDENTITY_DB_VOTER) {
         struct error *e = error_dup(error);
         log_warn("this host goes down with its vote in the pool database: %s", error_text(e));
         error_free(e);
@@ -107,7 +107,10 @@ static void on_servers(const struct strv *addresses, bool has_quorum, void *user
 }
 
 static void leave(struct shutdown *s) {
-    db_server_servers(s->p->dbserver, on_servers, s);
+    if (s->p->identity.database != IDENTITY_DB_VOTER)
+        shutdown_end(s, NULL);
+    else
+        db_server_servers(s->p->dbserver, on_servers, s);
 }
 
 static void follow_turn(struct shutdown *s, const char *turn) {
@@ -117,7 +120,8 @@ static void follow_turn(struct shutdown *s, const char *turn) {
         s->told_to_keep = true; /* the others ask once more, and are to hear it */
         loop_timer_set(s->timer, TURN_STEP_MS * 3 / 2);
     } else if (str_eq(turn, turns[VOTER_TURN_KEEP])) {
-        log_notice("all voters of the pool go down together: each keeps its vote");
+        if (s->p->identity.database == IDENTITY_DB_VOTER)
+            log_notice("all voters of the pool go down together: each keeps its vote");
         shutdown_end(s, NULL);
     } else if (++s->n_steps < TURN_STEPS) {
         loop_timer_set(s->timer, TURN_STEP_MS);
@@ -160,9 +164,12 @@ void pool_prepare_shutdown(struct pool *p, pool_done_fn *done, void *userdata) {
     struct shutdown *s = xnew0(struct shutdown);
     *s = (struct shutdown){.p = p, .done = done, .userdata = userdata};
     _cleanup_strv_ struct strv others = pool_voter_addresses(p, /* without_self= */ true);
-    /* The last voter keeps the data: it never leaves. Where a quorum is missing nobody can. */
-    if (p->identity.database == IDENTITY_DB_VOTER && others.n && db_get_status(p->config.db).has_quorum &&
-        !db_server_is_busy(p->dbserver))
+    /*
+     * The last voter keeps the data: it never leaves. Where a quorum is missing nobody can. The coordinator stays
+     * until those that go with it have had their turn, though it may have no vote itself.
+     */
+    if ((p->identity.database == IDENTITY_DB_VOTER || pool_is_coordinator(p)) && others.n &&
+        db_get_status(p->config.db).has_quorum && !db_server_is_busy(p->dbserver))
         s->timer = loop_add_timer(p->config.loop, 0, ask_turn, s);
     else
         loop_defer(p->config.loop, shutdown_now, s);

@@ -47,11 +47,11 @@ enum voter_leave_step voters_leave(const struct voter_host *hosts, unsigned n_ho
                                    struct uuid *ret_host);
 
 /*
- * A voter goes down on purpose, and others may, too (`leaving`, the leaver among them). Votes are taken out one at a
+ * A host goes down on purpose, and others may, too (`leaving`, the leaver among them). Votes are taken out one at a
  * time, the coordinator's last, which orders it. Where nobody of three or more would stay, there is nobody to leave the
  * pool to: each keeps its vote, and any majority of them that comes back goes on; the same where those that are there
- * are no majority of what would be left. Of two, the one that goes last keeps
- * the pool.
+ * are no majority of what would be left. Of two, the one that goes last keeps the pool. The coordinator asks for itself
+ * without a vote, too: it goes after those that have one.
  */
 enum voter_turn { VOTER_TURN_GO, VOTER_TURN_WAIT, VOTER_TURN_KEEP };
 enum voter_turn voters_turn(const struct voter_host *hosts, unsigned n_hosts, const struct uuid *leaver);

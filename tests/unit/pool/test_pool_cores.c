@@ -123,6 +123,15 @@ static void test_votes_go_one_at_a_time_and_stay_when_all_go(void **state) {
     two[0].leaving = two[1].leaving = true;
     assert_int_equal(voters_turn(two, 2, &two[0].host), VOTER_TURN_WAIT);
     assert_int_equal(voters_turn(two, 2, &two[1].host), VOTER_TURN_GO);
+    /* A coordinator without a vote orders the others before it goes. */
+    h[0].role = VOTER_RELAY;
+    for (unsigned i = 0; i < 3; i++)
+        h[i].live = h[i].leaving = true;
+    assert_int_equal(voters_turn(h, 4, &h[0].host), VOTER_TURN_WAIT);
+    assert_int_equal(voters_turn(h, 4, &h[1].host), VOTER_TURN_GO);
+    assert_int_equal(voters_turn(h, 4, &h[2].host), VOTER_TURN_WAIT);
+    h[1].live = h[2].live = false;
+    assert_int_equal(voters_turn(h, 4, &h[0].host), VOTER_TURN_GO);
 }
 
 /* ---- states ---- */
