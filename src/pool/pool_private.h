@@ -78,7 +78,7 @@ struct pool {
     unsigned n_witnesses;
     char *relay_voters; /* what this host's relay was started with; NULL */
     uint64_t relay_lost_ms;
-    unsigned n_relay_tries; /* since there was a majority last */
+    unsigned n_relay_tries;  /* since there was a majority last */
     struct strv told_voters; /* by the coordinator, when it let this host in */
 };
 
