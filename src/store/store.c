@@ -252,14 +252,18 @@ static char *name_of(const struct uuid *vdi, const char *format, const struct re
     return strf("%s.%s", uuid_text(vdi, text), format);
 }
 
+static void put_sizes(const struct image_info *info, struct value *ret) {
+    value_map_put(ret, "virtual_size", value_int(info->virtual_size));
+    value_map_put(ret, "physical_size", value_int(info->physical_size));
+}
+
 static bool report(const struct request *r, const struct uuid *vdi, const char *format, struct value *ret,
                    struct error **errp) {
     _cleanup_free_ char *path, *name = name_of(vdi, format, r, &path);
     struct image_info info;
     if (!image_info(&r->f, name, path, format, &info, errp))
         return false;
-    value_map_put(ret, "virtual_size", value_int(info.virtual_size));
-    value_map_put(ret, "physical_size", value_int(info.physical_size));
+    put_sizes(&info, ret);
     return true;
 }
 
@@ -291,6 +295,9 @@ static bool op_vdi_destroy(const struct request *r, struct value *ret, struct er
     int e = r->f.ops->unlink(r->f.at, name);
     if (e < 0 && e != -ENOENT)
         store_error(errp, "cannot remove", path, e);
+    _cleanup_free_ char *next = strf("%s" STORE_NEXT_SUFFIX, name);
+    if (e == 0)
+        remove_file(r, next); /* of a fork of which nobody knew whether it was done */
     return e == 0 || e == -ENOENT;
 }
 
@@ -312,75 +319,19 @@ static bool op_vdi_resize(const struct request *r, struct value *ret, struct err
     return image_tool(argv, /* copies= */ false, errp) && report(r, &r->vdi, r->format, ret, errp);
 }
 
-/*
- * The content of a disk under a second name, then two new images on top of it. At every moment the disk's own name
- * leads to its whole content: first the second name (a link), then the child, last the new image takes the disk's place
- * in one step. What a crash leaves behind is the base or the child without a row; the next scan finds them.
- */
 static bool op_vdi_fork(const struct request *r, struct value *ret, struct error **errp) {
     struct uuid base, child;
-    struct image_info info;
+    int64_t size;
     if (!check_mark(r, errp))
         return false;
     if (!uuid_of(r->args, "base", &base) || !uuid_of(r->args, "child", &child) || !str_eq(r->format, "qcow2")) {
         refuse(errp, "disks of this format are copied, not forked", r->format);
         return false;
     }
-    _cleanup_free_ char *path,
-        *name = name_of(&r->vdi, "qcow2", r, &path), *base_path, *base_name = name_of(&base, "qcow2", r, &base_path),
-        *child_path, *child_name = name_of(&child, "qcow2", r, &child_path), *next_path = strf("%s.next", path),
-        *next_name = strf("%s.next", name);
-    if (!image_info(&r->f, name, path, "qcow2", &info, errp))
+    if (!store_fork(&r->f, r->path, &r->vdi, &base, &child, &size, errp))
         return false;
-    int e = r->f.ops->link(r->f.at, name, base_name);
-    if (e < 0) {
-        store_error(errp, "cannot name", base_path, e);
-        return false;
-    }
-    remove_file(r, next_name);
-    if (image_create(child_path, "qcow2", info.virtual_size, base_name, errp) &&
-        image_create(next_path, "qcow2", info.virtual_size, base_name, errp)) {
-        e = r->f.ops->rename(r->f.at, next_name, name);
-        if (e == 0) {
-            value_map_put(ret, "physical_size", value_int(info.physical_size));
-            return true;
-        }
-        store_error(errp, "cannot put in its place", path, e);
-    }
-    remove_file(r, next_name);
-    remove_file(r, child_name);
-    remove_file(r, base_name);
-    return false;
-}
-
-static bool copy_to(const struct request *r, const struct request *to, struct value *ret, struct error **errp) {
-    if (!check_mark(r, errp) || !check_mark(to, errp))
-        return false;
-    _cleanup_free_ char *from_file, *from_name = name_of(&r->vdi, r->format, r, &from_file), *to_file,
-                                    *to_name = name_of(&to->vdi, to->format, to, &to_file);
-    if (to->f.ops->prepare) {
-        refuse(errp, "disks are not made on storage of this type", to->path);
-        return false;
-    }
-    if (folder_has(&to->f, to_name)) {
-        refuse(errp, "there is a disk of this name", to_file);
-        return false;
-    }
-    const char *const plain[] = {"convert", "-q",   "-f",      r->format, "-O", to->format,
-                                 "-t",      "none", from_file, to_file,   NULL};
-    bool ok;
-    if (r->f.ops->tool_source) {
-        _cleanup_free_ char *source = r->f.ops->tool_source(r->f.at, from_name);
-        const char *const far[] = {"convert", "-q",   "--image-opts",       "-O",    to->format,
-                                   "-t",      "none", str_or_empty(source), to_file, NULL};
-        ok = image_tool(far, /* copies= */ true, errp);
-    } else {
-        ok = image_tool(plain, /* copies= */ true, errp);
-    }
-    if (ok && report(to, &to->vdi, to->format, ret, errp))
-        return true;
-    remove_file(to, to_name);
-    return false;
+    value_map_put(ret, "physical_size", value_int(size));
+    return true;
 }
 
 static bool op_vdi_copy(const struct request *r, struct value *ret, struct error **errp) {
@@ -394,8 +345,13 @@ static bool op_vdi_copy(const struct request *r, struct value *ret, struct error
     }
     if (!folder_open(to.path, &to.f, errp))
         return false;
-    bool ok = copy_to(r, &to, ret, errp);
+    const struct disk_place there = {.f = &to.f, .path = to.path, .vdi = &to.vdi, .format = to.format},
+                            here = {.f = &r->f, .path = r->path, .vdi = &r->vdi, .format = r->format};
+    struct image_info info;
+    bool ok = check_mark(r, errp) && check_mark(&to, errp) && store_copy(&here, &there, &info, errp);
     folder_close(&to.f);
+    if (ok)
+        put_sizes(&info, ret);
     return ok;
 }
 

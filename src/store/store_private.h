@@ -8,6 +8,8 @@
 #define STORE_MARK ".muster-sr"
 /* Images that are being imported, with the host's uuid behind it: no disks yet. */
 #define STORE_IMPORT_PREFIX "import-"
+/* Behind a disk's file: the image that is about to take its place. */
+#define STORE_NEXT_SUFFIX ".next"
 
 struct image_info {
     int64_t virtual_size, physical_size;
@@ -22,6 +24,26 @@ bool image_info(const struct folder *f, const char *name, const char *path, cons
                 struct error **errp) _warn_unused_;
 bool image_create(const char *path, const char *format, int64_t size, const char *base,
                   struct error **errp) _warn_unused_;
+
+/*
+ * store_fork.c. A rename, and what became of it: an answer that was lost, and a folder that cannot be flushed, are
+ * looked into. UNKNOWN: it may have been done, or may still be; nothing that one of both names leads to is safe to
+ * remove.
+ */
+enum rename_outcome { RENAME_DONE, RENAME_REFUSED, RENAME_UNKNOWN };
+enum rename_outcome folder_rename(const struct folder *f, const char *from, const char *to, int *ret_error);
+/* The disk's content becomes `base`; the disk and `child` go on from it. *ret_size: bytes that the base takes. */
+bool store_fork(const struct folder *f, const char *place, const struct uuid *vdi, const struct uuid *base,
+                const struct uuid *child, int64_t *ret_size, struct error **errp) _warn_unused_;
+struct disk_place {
+    const struct folder *f;
+    const char *path; /* the place that `f` is of */
+    const struct uuid *vdi;
+    const char *format;
+};
+/* A whole copy, on stable storage. */
+bool store_copy(const struct disk_place *from, const struct disk_place *to, struct image_info *ret,
+                struct error **errp) _warn_unused_;
 
 /* The repository that is meant lies at `place`. */
 bool store_check_mark(const struct folder *f, const char *place, const struct uuid *sr,
