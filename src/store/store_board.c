@@ -2,173 +2,11 @@
 #include "store/store_board.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include "model/model.h"
-#include "store/store_iscsi.h"
+#include "store/store_board_private.h"
 #include "store/store_lease.h"
 #include "store/store_private.h"
-
-#define PAUSE_MS 40
-#define RESET_AFTER_MS 6000 /* whoever has had the board that long is gone: a change takes milliseconds */
-#define GIVE_UP_MS 10000
-#define ATTENTIONS_MAX 8
-#define CHUNK 64 /* blocks */
-
-struct board {
-    struct iscsi_context *c;
-    char *portal, *target, *place;
-    struct lun *luns, board;
-    size_t n_luns;
-    bool is_alone;     /* nobody else can change the board */
-    struct uuid sr;    /* of the mark; null: there is none */
-    struct strv fresh; /* folders of leases that are not in their place yet, each with its file: "folder/name" */
-};
-
-/* ---- blocks of the board ---- */
-
-static uint64_t now_ms(void) {
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-static void pause_a_little(void) {
-    static const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000 * 1000};
-    (void)nanosleep(&pause, NULL);
-}
-
-/*
- * Waits while another session has the board to itself: `r` is what the target said, and it is to be asked again when
- * this is true. A host that was cut off in the middle may have left its reservation behind where the target has not
- * noticed yet: a reset of this one LUN ends it, and its command that may still come fails, for the target says first
- * that there was a reset.
- */
-static bool wait_turn(struct board *b, int r, uint64_t start, bool *was_reset) {
-    uint64_t waited = now_ms() - start;
-    if ((r != -EBUSY && r != -EAGAIN) || waited >= GIVE_UP_MS)
-        return false;
-    if (r == -EBUSY && waited >= RESET_AFTER_MS && !*was_reset) {
-        *was_reset = true;
-        (void)!iscsi_reset_lun(b->c, &b->board);
-    }
-    if (r == -EBUSY)
-        pause_a_little();
-    return true;
-}
-
-static int read_board(struct board *b, uint64_t at, size_t n, char *ret) {
-    uint64_t start = now_ms();
-    bool was_reset = false;
-    int r;
-    if (b->is_alone) { /* news of the LUN, or a refusal: one is alone no more, and what was read before counts no more
-                        */
-        r = iscsi_read_blocks(b->c, &b->board, at, n, ret);
-        return r == -EBUSY ? -EAGAIN : r;
-    }
-    do
-        r = iscsi_read_blocks(b->c, &b->board, at, n, ret);
-    while (wait_turn(b, r, start, &was_reset));
-    return r;
-}
-
-static int reserve(struct board *b) {
-    uint64_t start = now_ms();
-    bool was_reset = false;
-    int r;
-    do
-        r = iscsi_reserve(b->c, &b->board);
-    while (wait_turn(b, r, start, &was_reset));
-    return r;
-}
-
-typedef int alone_fn(struct board *b, void *userdata);
-
-/* Runs `fn` with the board reserved; anew from the beginning when something happened to the LUN meanwhile. */
-static int alone(struct board *b, alone_fn *fn, void *userdata) {
-    int r = -EAGAIN;
-    for (unsigned i = 0; r == -EAGAIN && i < ATTENTIONS_MAX; i++) {
-        r = reserve(b);
-        if (r < 0)
-            return r;
-        b->is_alone = true;
-        r = fn(b, userdata);
-        b->is_alone = false;
-        int end = iscsi_release(b->c, &b->board); /* what cannot be given back ends with the session */
-        r = r == 0 && end < 0 && end != -EAGAIN ? end : r;
-    }
-    return r;
-}
-
-/* ---- leases ---- */
-
-/* The slot of a disk, or the one that it would get; `ret_name` is its lease, "" for none. */
-static int find_slot(struct board *b, const struct uuid *vdi, unsigned *ret_slot, char ret_name[LEASE_NAME_SIZE]) {
-    unsigned first = board_first_slot(vdi);
-    bool is_damaged = false;
-    char block[BOARD_BLOCK_MAX];
-    size_t size = (size_t)b->board.block_size;
-    for (unsigned i = 0; i < BOARD_SLOTS; i++) {
-        unsigned slot = (first + i) % BOARD_SLOTS;
-        struct uuid u = {0};
-        int r = read_board(b, 1 + slot, 1, block);
-        if (r < 0)
-            return r;
-        enum board_slot what = board_slot_parse(block, size, &u, ret_name);
-        is_damaged |= what == SLOT_DAMAGED;
-        if (what == SLOT_DAMAGED || (what == SLOT_DISK && !uuid_eq(&u, vdi)))
-            continue;
-        if (what == SLOT_EMPTY && is_damaged)
-            return -EBADMSG; /* the damaged one may have been this disk's */
-        if (what == SLOT_EMPTY)
-            ret_name[0] = '\0';
-        *ret_slot = slot;
-        return 0;
-    }
-    return is_damaged ? -EBADMSG : -ENOSPC;
-}
-
-struct swap {
-    const struct uuid *vdi;
-    const char *expected, *next;
-};
-
-static int swap_alone(struct board *b, void *userdata) {
-    const struct swap *s = userdata;
-    char name[LEASE_NAME_SIZE], block[BOARD_BLOCK_MAX];
-    unsigned slot;
-    int r = find_slot(b, s->vdi, &slot, name);
-    if (r < 0)
-        return r;
-    if (!str_eq(name, s->expected))
-        return *s->expected ? -ENOENT : -ENOTEMPTY;
-    board_slot_format(s->vdi, s->next, block, (size_t)b->board.block_size);
-    r = iscsi_write_blocks(b->c, &b->board, 1 + slot, 1, block);
-    return r == -EBUSY ? -EAGAIN : r;
-}
-
-/* From one lease to the next ("" is none), in one step; -ENOENT and -ENOTEMPTY when it is another by then. */
-static int swap(struct board *b, const struct uuid *vdi, const char *expected, const char *next) {
-    struct swap s = {.vdi = vdi, .expected = expected, .next = next};
-    return alone(b, swap_alone, &s);
-}
-
-static int list_leases(struct board *b, size_t max, struct strv *ret) {
-    size_t size = (size_t)b->board.block_size;
-    _cleanup_free_ char *blocks = xcalloc(CHUNK, size);
-    for (unsigned at = 0; at < BOARD_SLOTS; at += CHUNK) {
-        int r = read_board(b, 1 + at, CHUNK, blocks);
-        if (r < 0)
-            return r;
-        for (unsigned i = 0; i < CHUNK; i++) {
-            char name[LEASE_NAME_SIZE], text[UUID_TEXT_SIZE];
-            struct uuid u;
-            if (board_slot_parse(blocks + i * size, size, &u, name) == SLOT_DISK && *name && ret->n < max)
-                strv_add(ret, uuid_text(&u, text));
-        }
-    }
-    return 0;
-}
 
 /* ---- names: ".leases/<folder>" and ".leases/<folder>/<name>" ---- */
 
@@ -233,7 +71,7 @@ static int board_read(void *at, const char *name, size_t max_size, struct buf *r
     struct uuid sr;
     if (!str_eq(name, STORE_MARK))
         return -ENOENT;
-    int r = read_board(b, 0, 1, block);
+    int r = board_read_blocks(b, 0, 1, block);
     if (r < 0)
         return r;
     if (!board_mark_parse(block, (size_t)b->board.block_size, &sr))
@@ -274,14 +112,14 @@ static int board_list(void *at, const char *name, size_t max, struct strv *ret) 
     if (!path_parse(name, &p) || p.name)
         return -ENOENT;
     if (!p.folder)
-        return list_leases(b, max, ret);
+        return board_list_leases(b, max, ret);
     if (!p.is_disk) {
         int i = fresh_at(b, p.folder);
         if (i >= 0)
             strv_add(ret, fresh_name(b, i));
         return 0;
     }
-    int r = find_slot(b, &p.vdi, &slot, lease);
+    int r = board_find_slot(b, &p.vdi, &slot, lease);
     if (r == 0 && *lease)
         strv_add(ret, lease);
     return r;
@@ -301,7 +139,7 @@ static int board_unlink(void *at, const char *name) {
     if (!path_parse(name, &p) || !p.name)
         return -ENOENT;
     if (p.is_disk)
-        return swap(b, &p.vdi, p.name, "");
+        return board_swap(b, &p.vdi, p.name, "");
     fresh_forget(b, fresh_at(b, p.folder));
     return 0;
 }
@@ -315,11 +153,11 @@ static int board_rename(void *at, const char *from, const char *to) {
     if (!ok || !f.folder || !t.is_disk)
         return -ENOTSUP;
     if (f.name && t.name && f.is_disk && uuid_eq(&f.vdi, &t.vdi))
-        return swap(b, &f.vdi, f.name, t.name);
+        return board_swap(b, &f.vdi, f.name, t.name);
     int i = f.name || t.name ? -1 : fresh_at(b, f.folder);
     if (i < 0)
         return -ENOENT;
-    int r = swap(b, &t.vdi, "", fresh_name(b, i));
+    int r = board_swap(b, &t.vdi, "", fresh_name(b, i));
     if (r == 0)
         fresh_forget(b, i);
     return r;
@@ -369,7 +207,7 @@ static int clear_alone(struct board *b, void *userdata) {
 }
 
 static int board_clear(void *at) {
-    return alone(at, clear_alone, NULL);
+    return board_alone(at, clear_alone, NULL);
 }
 
 /* What another session is told while this one has the board. */
@@ -399,12 +237,12 @@ static bool board_proves(void *at, struct error **errp) {
         return false;
     }
     free(luns);
-    int r = alone(b, rival_alone, &rival);
+    int r = board_alone(b, rival_alone, &rival);
     if (r == 0)
-        r = reserve(&rival);
+        r = board_reserve(&rival);
     iscsi_drop(rival.c);
     if (r == 0)
-        r = reserve(b);
+        r = board_reserve(b);
     if (r == 0)
         r = iscsi_release(b->c, &b->board);
     if (r == -EPERM)
@@ -422,7 +260,7 @@ static int look_blank(struct board *b) {
     _cleanup_free_ char *blocks = xcalloc(CHUNK, size);
     for (unsigned at = 0; at < BOARD_BLOCKS; at += CHUNK) {
         size_t n = MIN((size_t)CHUNK, (size_t)(BOARD_BLOCKS - at));
-        int r = read_board(b, at, n, blocks);
+        int r = board_read_blocks(b, at, n, blocks);
         if (r < 0)
             return r;
         if (!board_is_blank(blocks, n * size))
@@ -457,7 +295,7 @@ static bool board_prepare(void *at, const struct uuid *sr, struct error **errp) 
     if (r == 0 && !board_proves(at, errp))
         return false;
     if (r == 0)
-        r = alone(b, mark_alone, mark);
+        r = board_alone(b, mark_alone, mark);
     if (r == -ENOTEMPTY)
         error_set(
             errp, ERR_SR_BACKEND_FAILURE,
@@ -547,7 +385,7 @@ bool board_folder_open(const char *place, struct folder *ret, struct error **err
         ok = false;
     }
     char block[BOARD_BLOCK_MAX];
-    int r = ok ? read_board(b, 0, 1, block) : 0;
+    int r = ok ? board_read_blocks(b, 0, 1, block) : 0;
     if (r < 0)
         store_error(errp, "cannot read", place, r);
     ok = ok && r == 0;

@@ -168,6 +168,8 @@ bool iscsi_luns(struct iscsi_context *c, struct lun **ret, size_t *ret_n, struct
 /* ---- blocks ---- */
 
 int iscsi_read_blocks(struct iscsi_context *c, const struct lun *l, uint64_t at, size_t n, char *ret) {
+    if (!c)
+        return -ENOTCONN;
     size_t size = n * (size_t)l->block_size;
     _cleanup_task_ struct scsi_task *t =
         iscsi_read16_sync(c, l->number, at, (uint32_t)size, l->block_size, 0, 0, 0, 0, 0);
@@ -180,6 +182,8 @@ int iscsi_read_blocks(struct iscsi_context *c, const struct lun *l, uint64_t at,
 }
 
 int iscsi_write_blocks(struct iscsi_context *c, const struct lun *l, uint64_t at, size_t n, const char *data) {
+    if (!c)
+        return -ENOTCONN;
     /* Forced to the medium: a lease that an array forgets with its power is none. */
     _cleanup_task_ struct scsi_task *t = iscsi_write16_sync(c, l->number, at, (unsigned char *)data,
                                                             (uint32_t)(n * (size_t)l->block_size), l->block_size, 0, 0,
@@ -188,17 +192,21 @@ int iscsi_write_blocks(struct iscsi_context *c, const struct lun *l, uint64_t at
 }
 
 int iscsi_reserve(struct iscsi_context *c, const struct lun *l) {
+    if (!c)
+        return -ENOTCONN;
     _cleanup_task_ struct scsi_task *t = iscsi_reserve6_sync(c, l->number);
     return result_of(c, t);
 }
 
 int iscsi_release(struct iscsi_context *c, const struct lun *l) {
+    if (!c)
+        return -ENOTCONN;
     _cleanup_task_ struct scsi_task *t = iscsi_release6_sync(c, l->number);
     return result_of(c, t);
 }
 
 int iscsi_reset_lun(struct iscsi_context *c, const struct lun *l) {
-    return iscsi_task_mgmt_lun_reset_sync(c, (uint32_t)l->number) == 0 ? 0 : -EIO;
+    return c && iscsi_task_mgmt_lun_reset_sync(c, (uint32_t)l->number) == 0 ? 0 : -EIO;
 }
 
 /* ---- discovery ---- */

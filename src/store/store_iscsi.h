@@ -33,7 +33,8 @@ struct lun {
 bool iscsi_luns(struct iscsi_context *c, struct lun **ret, size_t *ret_n, struct error **errp) _warn_unused_;
 
 /* `n` whole blocks; 0 or negative errno: -EBUSY where another session has the LUN reserved, -EAGAIN when something has
- * happened to the LUN (a reset, a new session): what was known of it is to be looked at anew. */
+ * happened to the LUN (a reset, a new session): what was known of it is to be looked at anew. -ETIMEDOUT, -ENOTCONN
+ * (also where there is no session, `c` NULL) and -EIO: nobody knows whether it was done, or will be. */
 int iscsi_read_blocks(struct iscsi_context *c, const struct lun *l, uint64_t at, size_t n, char *ret) _warn_unused_;
 int iscsi_write_blocks(struct iscsi_context *c, const struct lun *l, uint64_t at, size_t n,
                        const char *data) _warn_unused_;
