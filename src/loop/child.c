@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -84,13 +85,58 @@ static int spawn(pid_t *ret_pid, const char *const argv[], int in, int out, int 
     return -r;
 }
 
+/* Becomes the program, in a process that was forked just now: nothing here takes a lock. */
+static _Noreturn void become(pid_t parent, const char *const argv[], const int fds[3], int said) {
+    sigset_t none;
+    int r = prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ? errno : 0;
+    if (getppid() != parent) /* it went before that was said */
+        _exit(127);
+    for (int i = 0; i < 3 && r == 0; i++)
+        r = dup2(fds[i], i) < 0 ? errno : 0;
+    for (int i = 1; i < NSIG; i++)
+        (void)signal(i, SIG_DFL);
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    if (r == 0) {
+        (void)execvp(argv[0], (char *const *)argv);
+        r = errno;
+    }
+    ssize_t n _unused_ = write(said, &r, sizeof(r));
+    _exit(127);
+}
+
+/* The same as spawn, in our own group, and it ends when the thread that has started it does. */
+static int spawn_bound(pid_t *ret_pid, const char *const argv[], int in, int out, int err) {
+    const int fds[] = {in, out, err};
+    int said[2], r = 0;
+    pid_t parent = getpid();
+    if (pipe2(said, O_CLOEXEC) < 0)
+        return -errno;
+    pid_t pid = fork();
+    if (pid == 0)
+        become(parent, argv, fds, said[1]);
+    if (pid < 0)
+        r = errno;
+    close(said[1]);
+    ssize_t n = 0;
+    while (pid > 0 && (n = read(said[0], &r, sizeof(r))) < 0 && errno == EINTR)
+        ;
+    close(said[0]);
+    if (n > 0) { /* it is no such program */
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+    }
+    *ret_pid = pid;
+    return -r;
+}
+
 static void process_close(struct process *p) {
     cleanup_closep(&p->out_fd);
     cleanup_closep(&p->err_fd);
     p->out_fd = p->err_fd = -1;
 }
 
-static int process_start(struct process *p, const char *const argv[], const char *input, int data) {
+static int process_start(struct process *p, const char *const argv[], const char *input, int data, bool is_bound) {
     int out[2] = {-1, -1}, err[2] = {-1, -1};
     *p = (struct process){.pid = -1, .out_fd = -1, .err_fd = -1};
     _cleanup_close_ int in = input_open(input);
@@ -106,7 +152,7 @@ static int process_start(struct process *p, const char *const argv[], const char
     }
     p->out_fd = out[0];
     p->err_fd = err[0];
-    int r = spawn(&p->pid, argv, in, out[1], err[1], data);
+    int r = is_bound ? spawn_bound(&p->pid, argv, in, out[1], err[1]) : spawn(&p->pid, argv, in, out[1], err[1], data);
     close(out[1]);
     close(err[1]);
     /* Only our ends: the flag belongs to the open file, and the program expects to block. */
@@ -211,7 +257,7 @@ struct child *child_run_with_data(struct loop *l, const char *const argv[], cons
     *c = (struct child){.loop = l, .max_output = max_output, .fn = fn, .userdata = userdata};
     c->hook.fn = on_loop_free;
     loop_hook_add(l, &c->hook);
-    int r = process_start(&c->process, argv, input, data_fd);
+    int r = process_start(&c->process, argv, input, data_fd, /* is_bound= */ false);
     if (r < 0) {
         c->result.exit_code = -1;
         c->result.start_error = -r;
@@ -267,11 +313,11 @@ static void wait_sync(struct process *p, int64_t deadline_ms, size_t max_output,
     (void)drain(p->err_fd, &r->err, max_output, &r->truncated);
 }
 
-int child_run_sync(const char *const argv[], const char *input, uint64_t timeout_ms, size_t max_output,
-                   struct child_result *ret) {
+static int run_sync(const char *const argv[], const char *input, uint64_t timeout_ms, size_t max_output, bool is_bound,
+                    struct child_result *ret) {
     struct process p;
     *ret = (struct child_result){0};
-    int r = process_start(&p, argv, input, /* data= */ -1);
+    int r = process_start(&p, argv, input, /* data= */ -1, is_bound);
     if (r < 0) {
         ret->exit_code = -1;
         ret->start_error = -r;
@@ -286,4 +332,14 @@ int child_run_sync(const char *const argv[], const char *input, uint64_t timeout
     ret->exit_code = exit_code(status);
     process_close(&p);
     return 0;
+}
+
+int child_run_sync(const char *const argv[], const char *input, uint64_t timeout_ms, size_t max_output,
+                   struct child_result *ret) {
+    return run_sync(argv, input, timeout_ms, max_output, /* is_bound= */ false, ret);
+}
+
+int child_run_sync_bound(const char *const argv[], const char *input, uint64_t timeout_ms, size_t max_output,
+                         struct child_result *ret) {
+    return run_sync(argv, input, timeout_ms, max_output, /* is_bound= */ true, ret);
 }

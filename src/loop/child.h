@@ -33,4 +33,8 @@ void child_cancel(struct child *c); /* kills; `fn` is not called */
  */
 int child_run_sync(const char *const argv[], const char *input, uint64_t timeout_ms, size_t max_output,
                    struct child_result *ret);
+/* The same for a program that is a child itself, and is ended with its group, or dies: what it runs stays in its group
+ * and ends when the thread that called does, so that nothing goes on for which nobody stands any more. */
+int child_run_sync_bound(const char *const argv[], const char *input, uint64_t timeout_ms, size_t max_output,
+                         struct child_result *ret);
 void child_result_done(struct child_result *r);

@@ -41,6 +41,7 @@
  *   lease_sweep      running (a set of uuids of VMs)        gives back what stands for nothing here -> n
  *   lease_break      vdi or nothing, holder (a host) or nothing   by a person's word -> n
  *   lease_list       -> leases: a set of maps: vdi, host, vm, generation
+ * With `parent`, a process, the helper program does nothing when that is not its parent, and ends when it does.
  * And without a repository, `path` empty:
  *   probe            type, server, serverpath or nothing    -> xml: what is there, as XenServer says it
  *                    type "iscsi": config, a device_config

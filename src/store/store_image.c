@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Disk images, by qemu-img. The format is always said: an image never tells what it is. */
 #include <jansson.h>
+#include <time.h>
 
 #include "base/str.h"
 #include "loop/child.h"
@@ -13,13 +14,28 @@
 #define OUTPUT_MAX (1 << 20)
 #define ARGS_MAX 16
 
-static bool run_tool(const char *const argv[], int timeout_ms, struct buf *out, struct error **errp) {
+static int64_t end_ms = INT64_MAX; /* of all tools of this program */
+
+static int64_t now_ms(void) {
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void image_limit_tools(uint64_t ms) {
+    end_ms = now_ms() + (int64_t)ms;
+}
+
+static bool run_tool(const char *const argv[], int64_t timeout_ms, struct buf *out, struct error **errp) {
     const char *all[ARGS_MAX + 2] = {TOOL};
     size_t n = 1;
     for (; argv[n - 1] && n <= ARGS_MAX; n++)
         all[n] = argv[n - 1];
     struct child_result r;
-    int started = child_run_sync(all, /* input= */ NULL, (uint64_t)timeout_ms, OUTPUT_MAX, &r);
+    uint64_t left = (uint64_t)MAX(MIN(timeout_ms, end_ms - now_ms()), 0);
+    /* The helper program works under a lease that is given back when it is gone: nothing of it may go on then. */
+    int started = folder_can_far() ? child_run_sync_bound(all, /* input= */ NULL, left, OUTPUT_MAX, &r)
+                                   : child_run_sync(all, /* input= */ NULL, left, OUTPUT_MAX, &r);
     if (started < 0) {
         store_error(errp, "cannot run", TOOL, started);
         return false;

@@ -5,7 +5,9 @@
  * when the answer is an error.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -18,6 +20,8 @@
 #include "store/store_probe.h"
 #include "store/store_stream.h"
 
+#define KEPT_MS 20000
+
 static bool read_all(struct buf *out) {
     char block[65536];
     ssize_t n;
@@ -29,6 +33,20 @@ static bool read_all(struct buf *out) {
         buf_add(out, block, (size_t)n);
     }
     return true;
+}
+
+/*
+ * Whoever has started this keeps the lease that it works under, and gives it back when it finds nobody who does: so
+ * nothing goes on without it. `parent` is its process; it may have gone before this was said.
+ */
+static bool bind_to(int64_t parent) {
+    return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && (parent == 0 || getppid() == (pid_t)parent);
+}
+
+/* What the tools of an operation may take together: the rest is for giving the lease back. */
+static uint64_t tools_ms(const char *op) {
+    uint64_t all = store_deadline_ms(op);
+    return MAX(all * 3 / 4, all - MIN(all, (uint64_t)KEPT_MS));
 }
 
 static bool run(const char *op, const struct value *args, struct value *ret, struct error **errp) {
@@ -65,8 +83,13 @@ int main(int argc, char **argv) {
         error_internal(&e, "the request is longer than %d bytes, or cannot be read", STORE_REQUEST_MAX);
     else if (store_request_read(buf_str(&in), in.size, &op, &args, &e)) {
         iscsi_set_initiator(value_map_str(&args, "initiator"));
-        if (!is_stream) /* a stream ends when musterd cuts it */
+        const struct value *parent = value_map_get(&args, "parent");
+        if (!bind_to(parent ? value_as_int(parent) : 0))
+            return 1;
+        if (!is_stream) { /* a stream ends when musterd cuts it */
             (void)alarm((unsigned)(store_deadline_ms(op) / 1000) + 5);
+            image_limit_tools(tools_ms(op));
+        }
         ok = is_stream ? run_stream(op, &args, &result, &e) : run(op, &args, &result, &e);
     }
     store_answer_write(&out, ok ? &result : NULL, e);

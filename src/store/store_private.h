@@ -18,6 +18,9 @@ struct image_info {
 
 /* qemu-img, with a deadline; argv without the program, NULL at the end. `copies`: it may take its time. */
 bool image_tool(const char *const argv[], bool copies, struct error **errp) _warn_unused_;
+/* All tools of this program together end before that, so that it can still tidy up before its own deadline; for the
+ * helper program, once. */
+void image_limit_tools(uint64_t ms);
 /* What an image says of itself; `name` is its file in the folder, `path` the same for QEMU. Refused: a backing file
  * elsewhere than beside it under the name of a uuid. */
 bool image_info(const struct folder *f, const char *name, const char *path, const char *format, struct image_info *ret,

@@ -4,6 +4,8 @@
  * or before a disk is plugged in; given back when what runs here no longer stands for them. That is decided from the
  * hypervisor's list alone, so a host that has lost its pool keeps what it has, and gives back what it no longer needs.
  */
+#include <unistd.h>
+
 #include "base/fs.h"
 #include "base/str.h"
 #include "store/store.h"
@@ -54,6 +56,7 @@ void vm_leases_sign(const struct vm_agent *a, struct value *args) {
     value_map_put(args, "host", value_uuid(&a->self));
     value_map_put(args, "generation", value_int(a->generation));
     value_map_put(args, "run", value_uuid(&a->run));
+    value_map_put(args, "parent", value_int(getpid()));
     vm_login_sign(a, args);
 }
 

@@ -136,7 +136,8 @@ static void look_at(struct vm_agent *a, const struct row *pbd, bool is_boot) {
                            .pbd = pbd->uuid,
                            .is_shared = store_type_is_shared(row_str(sr, FIELD_SR_type)),
                            .is_boot = is_boot,
-                           .op = xstrdup(attached && !is_boot ? "check" : "attach"),
+                           /* A daemon looks first for what imports of the last one have left. */
+                           .op = xstrdup(attached && a->pbds_looked_at ? "check" : "attach"),
                            .args = value_map(),
                            .next = a->looks};
     a->looks = l;

@@ -4,9 +4,15 @@
 #include "loop/child.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 struct seen {
@@ -146,12 +152,66 @@ static void test_sync(void **state) {
     child_result_done(&r);
 }
 
+/* Whether the process is there, and no zombie that nobody has waited for. */
+static bool is_alive(pid_t pid) {
+    char path[64], line[512] = "";
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return false;
+    (void)!fgets(line, sizeof(line), f);
+    (void)fclose(f);
+    const char *end = strrchr(line, ')');
+    return end && end[2] != 'Z';
+}
+
+/* A helper that runs a program: when the helper is killed, the program is, too; and it is of the helper's group. */
+static void test_bound(void **state) {
+    int ends[2];
+    struct child_result r;
+    assert_int_equal(child_run_sync_bound(SH("cat; exit 4"), "in", 10000, 100, &r), 0);
+    assert_int_equal(r.exit_code, 4);
+    assert_string_equal(buf_str(&r.out), "in");
+    child_result_done(&r);
+    assert_int_equal(child_run_sync_bound((const char *const[]){"/nonexistent/x", NULL}, NULL, 100, 100, &r), -ENOENT);
+    assert_int_equal(child_run_sync_bound(SH("exec sleep 1000"), NULL, 100, 100, &r), 0);
+    assert_true(r.timed_out);
+    child_result_done(&r);
+
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    pid_t helper = fork();
+    if (helper == 0) {
+        char script[64];
+        (void)snprintf(script, sizeof(script), "echo $$ >/proc/%d/fd/%d; exec sleep 1000", getpid(), ends[1]);
+        (void)setpgid(0, 0);
+        (void)child_run_sync_bound(SH(script), NULL, 60000, 100, &r);
+        _exit(0);
+    }
+    char text[32] = "";
+    assert_true(read(ends[0], text, sizeof(text) - 1) > 0);
+    pid_t pid = (pid_t)strtol(text, NULL, 10);
+    assert_true(is_alive(pid));
+    assert_int_equal(getpgid(pid), helper);
+    assert_int_equal(kill(helper, SIGKILL), 0);
+    assert_int_equal(waitpid(helper, NULL, 0), helper);
+    for (int i = 0; i < 500 && is_alive(pid); i++)
+        (void)poll(NULL, 0, 10);
+    assert_false(is_alive(pid));
+    close(ends[0]);
+    close(ends[1]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_output_and_code),          cmocka_unit_test(test_big_output_is_cut),
-        cmocka_unit_test(test_deadline_kills_the_group), cmocka_unit_test(test_daemon_left_behind),
-        cmocka_unit_test(test_missing_program),          cmocka_unit_test(test_default_signals),
-        cmocka_unit_test(test_cancel_and_early_end),     cmocka_unit_test(test_sync),
+        cmocka_unit_test(test_output_and_code),
+        cmocka_unit_test(test_big_output_is_cut),
+        cmocka_unit_test(test_deadline_kills_the_group),
+        cmocka_unit_test(test_daemon_left_behind),
+        cmocka_unit_test(test_missing_program),
+        cmocka_unit_test(test_default_signals),
+        cmocka_unit_test(test_cancel_and_early_end),
+        cmocka_unit_test(test_sync),
+        cmocka_unit_test(test_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
