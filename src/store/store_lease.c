@@ -119,6 +119,29 @@ bool lease_take(const struct folder *f, const struct uuid *vdi, const struct lea
     return false;
 }
 
+bool lease_check(const struct folder *f, const struct uuid *vdi, const struct lease_id *me, struct error **errp) {
+    _cleanup_free_ char *folder = folder_of(vdi);
+    _cleanup_strv_ struct strv names = {0};
+    struct lease_id holder;
+    const char *name;
+    int r = names_of(f, folder, &names);
+    if (r < 0)
+        return fail(errp, "cannot look at the lease", folder, r);
+    switch (lease_judge(&names, me, &name, &holder)) {
+    case LEASE_MINE:
+        return true;
+    case LEASE_OLDER:
+    case LEASE_OTHERS:
+        return refuse(errp, vdi, &holder);
+    case LEASE_DAMAGED:
+        return refuse_damaged(errp, folder, name);
+    case LEASE_FREE:
+        break;
+    }
+    error_set(errp, ERR_SR_BACKEND_FAILURE, "the lease of the disk was given back meanwhile", folder, "", NULL);
+    return false;
+}
+
 bool lease_pass(const struct folder *f, const struct uuid *vdi, const struct lease_id *from, const struct lease_id *to,
                 struct error **errp) {
     _cleanup_free_ char *folder = folder_of(vdi);

@@ -16,6 +16,9 @@
  * it, SR_BACKEND_FAILURE when the storage does not do what is asked. */
 bool lease_take(const struct folder *f, const struct uuid *vdi, const struct lease_id *me,
                 struct error **errp) _warn_unused_;
+/* False when `me` has it no more. */
+bool lease_check(const struct folder *f, const struct uuid *vdi, const struct lease_id *me,
+                 struct error **errp) _warn_unused_;
 /* Gives back what `me` has; well also when it has nothing. */
 bool lease_release(const struct folder *f, const struct uuid *vdi, const struct lease_id *me,
                    struct error **errp) _warn_unused_;

@@ -193,8 +193,19 @@ bool image_complete(struct image *i, struct error **errp) {
     return disk_close(TAKE(i->disk), errp);
 }
 
+/* The last moment at which the disk may still be another's by now: its lease broken by a person, or given back by a
+ * daemon that found nobody who works. */
+static bool is_still_held(const struct place *p, const struct uuid *vdi, struct error **errp) {
+    for (size_t i = 0; i < p->n_held; i++)
+        if (uuid_eq(&p->held[i], vdi))
+            return lease_check(&p->f, vdi, &p->me, errp);
+    return true;
+}
+
 bool image_place(struct image *i, const struct uuid *vdi, struct error **errp) {
     char text[UUID_TEXT_SIZE];
+    if (!is_still_held(i->p, vdi, errp))
+        return false;
     _cleanup_free_ char *name = strf("%s.%s", uuid_text(vdi, text), i->format);
     int e = i->p->f.ops->rename(i->p->f.at, i->name, name);
     if (e < 0) {

@@ -129,6 +129,21 @@ static void test_one_holder(void **state) {
     assert_int_equal(st.st_nlink, 3); /* the disk's folder, and nothing of the attempts */
 }
 
+static void test_check(void **state) {
+    struct rig *r = *state;
+    int64_t n;
+    assert_false(lease_check(&r->f, &r->vdi, &r->a, &r->error));
+    error_free(TAKE(r->error));
+    assert_true(take(r, &r->a));
+    assert_true(lease_check(&r->f, &r->vdi, &r->a, &r->error));
+    assert_false(lease_check(&r->f, &r->vdi, &r->b, &r->error));
+    assert_string_equal(error_code(r->error), ERR_VDI_IN_USE);
+    error_free(TAKE(r->error));
+    assert_true(lease_break(&r->f, &r->vdi, NULL, &n, &r->error));
+    assert_true(take(r, &r->b));
+    assert_false(lease_check(&r->f, &r->vdi, &r->a, &r->error));
+}
+
 static void test_restart(void **state) {
     struct rig *r = *state;
     struct lease_id next = r->a;
@@ -213,6 +228,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_names),
                                        cmocka_unit_test_setup_teardown(test_verdicts, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_one_holder, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_check, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_sweep_and_break, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_pass, setup, teardown),
