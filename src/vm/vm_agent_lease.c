@@ -68,6 +68,8 @@ struct leasing {
     struct uuid vm;
     struct value args, rest; /* `rest`: what is still to be asked for, as specs of disks have it in `shared` */
     struct value result;
+    uint64_t stamp; /* of a sweep's list */
+    bool is_late;
     struct value *disks; /* of the spec, to be told what its images go on from; may be NULL */
     struct error *error;
     vm_leases_fn *fn;
@@ -218,12 +220,23 @@ void vm_leases_release(struct vm_agent *a, const struct uuid *vm, const struct v
 
 /* ---- what is held for nothing ---- */
 
+static void sweep_job(void *data) {
+    struct leasing *l = data;
+    l->is_late = !sweep_enter(&l->a->gate, l->stamp);
+    if (!l->is_late)
+        lease_job(l);
+    sweep_leave(&l->a->gate);
+}
+
 static void sweep_done(void *data) {
     struct leasing *l = data;
     struct vm_agent *a = l->a;
     const struct value *n = l->error ? NULL : value_map_get(&l->result, "n");
     a->sweeping = false;
-    if (l->error) {
+    vm_transfers_swept(a);
+    if (l->is_late) {
+        a->leases_due = true;
+    } else if (l->error) {
         log_info("leases cannot be given back yet: %s", error_text(l->error));
         a->leases_due = true;
     } else if (n && value_as_int(n) > 0) {
@@ -242,8 +255,9 @@ static bool is_running(const struct vm_agent *a, const struct uuid *vm) {
     return false;
 }
 
-/* Every repository that hosts share and this one has. The set of VMs is made now, and what is taken from now on comes
- * after it in the queue of its repository: a lease that was just taken is never swept. */
+/* Every repository that hosts share and this one has. The set of VMs is made now, and what is taken for a VM from now
+ * on comes after it in the queue of its repository; transfers, which are in no queue, have the gate. So a lease that
+ * was just taken is never swept. */
 static void sweep(struct vm_agent *a) {
     struct value running = value_set();
     a->leases_due = false;
@@ -264,13 +278,17 @@ static void sweep(struct vm_agent *a) {
         if (!store_place_is_shared(place) || !store_type_has_leases(row_str(sr, FIELD_SR_type)))
             continue;
         struct leasing *l = xnew0(struct leasing);
-        *l = (struct leasing){.a = a, .op = xstrdup("lease_sweep"), .args = value_map(), .rest = value_set()};
+        *l = (struct leasing){.a = a,
+                              .op = xstrdup("lease_sweep"),
+                              .args = value_map(),
+                              .rest = value_set(),
+                              .stamp = sweep_stamp(&a->gate)};
         value_map_add(&l->args, "path", value_string(place));
         value_map_add(&l->args, "sr", value_uuid(&sr->uuid));
         vm_leases_sign(a, &l->args);
         value_map_add(&l->args, "running", value_copy(&running));
         a->sweeping = true;
-        worker_submit(a->storage, row_str(sr, FIELD_SR_uuid), lease_job, sweep_done, l);
+        worker_submit(a->storage, row_str(sr, FIELD_SR_uuid), sweep_job, sweep_done, l);
     }
     value_done(&running);
 }

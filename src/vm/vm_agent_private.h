@@ -4,6 +4,7 @@
 
 #include "virt/virt.h"
 #include "vm/vm_agent.h"
+#include "vm/vm_sweep_core.h"
 
 #define VM_WRITE_MS 15000
 
@@ -34,6 +35,7 @@ struct vm_agent {
     int64_t generation;        /* boots of this host; 0: not known, and no shared storage is used */
     bool leases_due, sweeping; /* something may be held that nothing stands for */
     bool sweep_again;          /* a list came while the sweep was under way */
+    struct sweep_gate gate;    /* sweeps and transfers */
     struct uuid *running;      /* n_running: as the last list had it */
     size_t n_running;
     struct vm_busy *busy;
@@ -128,6 +130,7 @@ void vm_leases_explain(const struct vm_agent *a, struct error **e);
 /* ---- vm_agent_transfer.c ---- */
 void vm_transfers_serve(struct vm_agent *a, struct pool_channel *channel);
 void vm_transfers_add(const struct vm_agent *a, struct value *vms); /* under whose names leases are held, to a set */
+void vm_transfers_swept(struct vm_agent *a);                        /* a sweep is over: those that wait for it begin */
 void vm_transfers_free(struct vm_agent *a);
 
 /* ---- vm_agent_arrive.c, vm_agent_leave.c: see vm_agent_move.h ---- */

@@ -26,8 +26,11 @@
 struct vm_transfer {
     struct vm_agent *a;
     struct uuid id;
-    struct child *child;   /* NULL once it has ended */
-    struct stream *stream; /* to the helper; NULL once it is taken */
+    char *op;
+    struct value args;
+    struct pool_reply *opening; /* a sweep is under way: it begins when that is over */
+    struct child *child;        /* NULL once it has ended */
+    struct stream *stream;      /* to the helper; NULL once it is taken */
     struct pool_reply *reply;
     struct loop_source *deadline;
     struct value result;
@@ -52,7 +55,9 @@ static void free_transfer(struct vm_transfer *t) {
     stream_free(t->stream);
     loop_source_free(t->deadline);
     value_done(&t->result);
+    value_done(&t->args);
     error_free(t->error);
+    free(t->op);
     free(t);
 }
 
@@ -104,11 +109,11 @@ static void on_helper_ended(const struct child_result *r, void *userdata) {
         loop_timer_set(t->deadline, RESULT_MS);
 }
 
-static bool start_helper(struct vm_transfer *t, const char *op, const struct value *args, struct error **errp) {
+static bool start_helper(struct vm_transfer *t, struct error **errp) {
     static const char *const argv[] = {"muster-store", "stream", NULL};
     _cleanup_buf_ struct buf request = BUF_INIT;
     int ends[2];
-    store_request_write(&request, op, args);
+    store_request_write(&request, t->op, &t->args);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
         error_errno(errp, -errno, "making a socket for a transfer");
         return false;
@@ -127,8 +132,20 @@ static bool start_helper(struct vm_transfer *t, const char *op, const struct val
 static unsigned n_transfers(const struct vm_agent *a) {
     unsigned n = 0;
     for (const struct vm_transfer *t = a->transfers; t; t = t->next)
-        n += t->child != NULL;
+        n += t->child || t->opening;
     return n;
+}
+
+static void begin(struct vm_transfer *t) {
+    struct pool_reply *reply = TAKE(t->opening);
+    struct error *e = NULL;
+    if (!start_helper(t, &e)) {
+        free_transfer(t);
+        pool_reply_fail(reply, e);
+        return;
+    }
+    t->deadline = loop_add_timer(t->a->loop, TAKE_MS, on_deadline, t);
+    pool_reply_return(reply, value_map());
 }
 
 static void serve_open(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
@@ -144,17 +161,25 @@ static void serve_open(const struct uuid *from, const struct value *args, struct
         return;
     }
     struct vm_transfer *t = xnew0(struct vm_transfer);
-    _cleanup_value_ struct value signed_args = value_copy(args);
-    *t = (struct vm_transfer){.a = a, .id = id, .next = a->transfers};
+    *t = (struct vm_transfer){.a = a,
+                              .id = id,
+                              .op = xstrdup(str_or_empty(value_map_str(args, "op"))),
+                              .args = value_copy(args),
+                              .opening = reply,
+                              .next = a->transfers};
     a->transfers = t;
-    vm_leases_sign(a, &signed_args);
-    if (!start_helper(t, str_or_empty(value_map_str(args, "op")), &signed_args, &e)) {
-        free_transfer(t);
-        pool_reply_fail(reply, e);
-        return;
+    vm_leases_sign(a, &t->args);
+    sweep_transfer_begins(&a->gate);
+    if (sweep_transfer_may_go(&a->gate))
+        begin(t);
+}
+
+void vm_transfers_swept(struct vm_agent *a) {
+    for (struct vm_transfer *t = a->transfers, *next; t && !a->is_freed && sweep_transfer_may_go(&a->gate); t = next) {
+        next = t->next;
+        if (t->opening)
+            begin(t);
     }
-    t->deadline = loop_add_timer(a->loop, TAKE_MS, on_deadline, t);
-    pool_reply_return(reply, value_map());
 }
 
 static void serve_result(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
@@ -162,7 +187,7 @@ static void serve_result(const struct uuid *from, const struct value *args, stru
     struct uuid id;
     struct vm_transfer *t = value_map_uuid(args, "id", &id) ? find(a, &id) : NULL;
     struct error *e = NULL;
-    if (!t || t->reply) {
+    if (!t || t->reply || t->opening) {
         error_internal(&e, "the host knows no transfer of this name: its daemon has been started anew");
         pool_reply_fail(reply, e);
         return;
