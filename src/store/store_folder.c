@@ -33,6 +33,13 @@ static int local_write(void *at, const char *name, const void *data, size_t size
     return fs_write_atomic(path, data, size, 0600);
 }
 
+static int local_flush(void *at, const char *name) {
+    _cleanup_free_ char *path = full(at, name);
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    _cleanup_close_ int folder = open(at, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
+    return fd < 0 || folder < 0 || fsync(fd) < 0 || fsync(folder) < 0 ? -errno : 0;
+}
+
 static int local_list(void *at, const char *name, size_t max, struct strv *ret) {
     _cleanup_free_ char *path = full(at, name);
     DIR *d = opendir(path);
@@ -105,6 +112,7 @@ static void local_close(void *at) {
 static const struct folder_ops local_ops = {.read = local_read,
                                             .peek = local_peek,
                                             .write = local_write,
+                                            .flush = local_flush,
                                             .list = local_list,
                                             .stat = local_stat,
                                             .unlink = local_unlink,

@@ -23,8 +23,9 @@ struct folder_ops {
     int (*read)(void *at, const char *name, size_t max_size, struct buf *ret);
     int (*peek)(void *at, const char *name, int64_t offset, size_t size, char *ret); /* bytes that there are */
     int (*write)(void *at, const char *name, const void *data, size_t size); /* whole or not at all, and it lasts */
-    int (*list)(void *at, const char *name, size_t max, struct strv *ret);   /* "" is the folder itself */
-    int (*stat)(void *at, const char *name, struct folder_stat *ret);        /* not following links */
+    int (*flush)(void *at, const char *name); /* the file and its name last, whoever wrote them; NULL on LUNs */
+    int (*list)(void *at, const char *name, size_t max, struct strv *ret); /* "" is the folder itself */
+    int (*stat)(void *at, const char *name, struct folder_stat *ret);      /* not following links */
     int (*unlink)(void *at, const char *name);
     int (*rename)(void *at, const char *from, const char *to);
     int (*link)(void *at, const char *from, const char *to);

@@ -83,6 +83,13 @@ bool store_fork(const struct folder *f, const char *place, const struct uuid *vd
 
 /* ---- copies ---- */
 
+bool store_flush(const struct folder *f, const char *name, const char *path, struct error **errp) {
+    int e = f->ops->flush(f->at, name);
+    if (e < 0)
+        store_error(errp, "what was written cannot be put on the medium of", path, e);
+    return e == 0;
+}
+
 bool store_copy(const struct disk_place *from, const struct disk_place *to, struct image_info *ret,
                 struct error **errp) {
     _cleanup_free_ char *from_name = name_of(from->vdi, from->format),
@@ -107,7 +114,7 @@ bool store_copy(const struct disk_place *from, const struct disk_place *to, stru
     } else {
         ok = image_tool(plain, /* copies= */ true, errp);
     }
-    if (ok && image_info(to->f, to_name, to_file, to->format, ret, errp))
+    if (ok && store_flush(to->f, to_name, to_file, errp) && image_info(to->f, to_name, to_file, to->format, ret, errp))
         return true;
     remove_file(to->f, to_name);
     return false;

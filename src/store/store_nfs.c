@@ -85,6 +85,21 @@ static int nfs_write_file(void *at, const char *name, const void *data, size_t s
     return r;
 }
 
+/* QEMU's driver writes UNSTABLE (RFC 1813 3.3.7): it is on the medium when a COMMIT of the file, by anybody, was
+ * answered.
+ */
+static int nfs_flush(void *at, const char *name) {
+    struct nfs_at *a = at;
+    _cleanup_free_ char *path = full(a, name);
+    struct nfsfh *fh = NULL;
+    int r = nfs_open(a->nfs, path, O_RDWR, &fh);
+    if (r < 0)
+        return r;
+    r = nfs_fsync(a->nfs, fh);
+    int end = nfs_close(a->nfs, fh);
+    return r < 0 ? r : end < 0 ? end : 0;
+}
+
 static int list(struct nfs_context *nfs, const char *path, size_t max, struct strv *ret) {
     struct nfsdir *d = NULL;
     int r = nfs_opendir(nfs, path, &d);
@@ -173,6 +188,7 @@ static void nfs_close_folder(void *at) {
 static const struct folder_ops nfs_ops = {.read = nfs_read_file,
                                           .peek = nfs_peek,
                                           .write = nfs_write_file,
+                                          .flush = nfs_flush,
                                           .list = nfs_list,
                                           .stat = nfs_stat_file,
                                           .unlink = nfs_unlink_file,

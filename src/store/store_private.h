@@ -35,6 +35,8 @@ bool image_create(const char *path, const char *format, int64_t size, const char
  */
 enum rename_outcome { RENAME_DONE, RENAME_REFUSED, RENAME_UNKNOWN };
 enum rename_outcome folder_rename(const struct folder *f, const char *from, const char *to, int *ret_error);
+/* A tool flushes at its end, too, but says nothing when that fails. */
+bool store_flush(const struct folder *f, const char *name, const char *path, struct error **errp) _warn_unused_;
 /* The disk's content becomes `base`; the disk and `child` go on from it. *ret_size: bytes that the base takes. */
 bool store_fork(const struct folder *f, const char *place, const struct uuid *vdi, const struct uuid *base,
                 const struct uuid *child, int64_t *ret_size, struct error **errp) _warn_unused_;

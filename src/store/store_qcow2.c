@@ -81,6 +81,8 @@ bool qcow2_import(struct image *i, int64_t size, const struct value *args, struc
     if (!image_begin(&upload, i->p, args, 1, "raw", room, errp) || !receive(&upload, head, s, errp) ||
         !image_complete(&upload, errp) || !image_complete(i, errp) || !is_sound(&upload, errp))
         return false;
-    const char *const argv[] = {"convert", "-q", "-n", "-f", "qcow2", "-O", i->format, upload.path, i->path, NULL};
-    return image_tool(argv, /* copies= */ true, errp);
+    /* Without a word about its cache it would never flush. */
+    const char *const argv[] = {"convert", "-q", "-n",   "-f",        "qcow2", "-O",
+                                i->format, "-t", "none", upload.path, i->path, NULL};
+    return image_tool(argv, /* copies= */ true, errp) && store_flush(&i->p->f, i->name, i->path, errp);
 }

@@ -148,10 +148,33 @@ static void test_refused(void **state) {
     assert_false(fs_exists(rig->child_file));
 }
 
+static int flush_says(void *at, const char *name) {
+    return -EIO;
+}
+
+/* A copy of which the medium has not everything is none. */
+static void test_copy_not_flushed(void **state) {
+    struct uuid copy = uuid_random();
+    struct disk_place from = {.f = &rig->f, .path = rig->top, .vdi = &rig->vdi, .format = "qcow2"}, to = from;
+    struct image_info info;
+    struct error *e = NULL;
+    _cleanup_free_ char *file = store_file(rig->top, &copy, "raw");
+    to.vdi = &copy;
+    to.format = "raw";
+    assert_true(store_copy(&from, &to, &info, &e));
+    assert_int_equal(info.virtual_size, MIB);
+    assert_int_equal(unlink(file), 0);
+    rig->ops.flush = flush_says;
+    assert_false(store_copy(&from, &to, &info, &e));
+    assert_false(fs_exists(file));
+    error_free(e);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_lost_answer, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_comes_late, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_silence, setup, teardown),
-                                       cmocka_unit_test_setup_teardown(test_refused, setup, teardown)};
+                                       cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_copy_not_flushed, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
