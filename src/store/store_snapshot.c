@@ -19,27 +19,40 @@ static char *live_file(const char *path, const struct uuid *vdi, unsigned n) {
     return n == 0 ? store_file(path, vdi, "qcow2") : strf("%s/%s.live-%u", path, uuid_text(vdi, text), n);
 }
 
-/* The number of the disk's last live image; 0 without. */
-static unsigned last_live(const char *path, const struct uuid *vdi) {
+/* The next name in a folder, NULL at its end, or with *ret_r negative when it cannot be read. */
+static const struct dirent *next_entry(DIR *d, int *ret_r) {
+    errno = 0;
+    const struct dirent *e = readdir(d);
+    *ret_r = e ? 0 : -errno;
+    return e;
+}
+
+/* The number of the disk's last live image; 0 without, negative errno when that cannot be seen. */
+static int last_live(const char *path, const struct uuid *vdi) {
     char text[UUID_TEXT_SIZE];
     _cleanup_free_ char *prefix = strf("%s.live-", uuid_text(vdi, text));
-    unsigned last = 0;
+    int last = 0, r;
     int64_t n;
     DIR *d = opendir(path);
-    for (struct dirent *e; d && (e = readdir(d));)
+    if (!d)
+        return -errno;
+    for (const struct dirent *e; (e = next_entry(d, &r));)
         if (str_starts(e->d_name, prefix) && str_parse_int(e->d_name + strlen(prefix), 1, LIVE_MAX, &n))
-            last = MAX(last, (unsigned)n);
-    if (d)
-        closedir(d);
-    return last;
+            last = MAX(last, (int)n);
+    closedir(d);
+    return r < 0 ? r : last;
 }
 
 bool store_fork_live(const char *path, const struct uuid *vdi, const struct uuid *base, const struct uuid *child,
                      char **ret_file, int64_t *ret_size, struct error **errp) {
-    unsigned n = last_live(path, vdi);
+    int n = last_live(path, vdi);
     struct image_info info;
     char text[UUID_TEXT_SIZE];
-    _cleanup_free_ char *now = live_file(path, vdi, n), *next = live_file(path, vdi, n + 1),
+    if (n < 0) {
+        store_error(errp, "cannot look for images of the disk in", path, n);
+        return false;
+    }
+    _cleanup_free_ char *now = live_file(path, vdi, (unsigned)n), *next = live_file(path, vdi, (unsigned)n + 1),
                         *base_file = store_file(path, base, "qcow2"), *child_file = store_file(path, child, "qcow2"),
                         *base_name = strf("%s.qcow2", uuid_text(base, text));
     if (n == LIVE_MAX) {
@@ -50,6 +63,10 @@ bool store_fork_live(const char *path, const struct uuid *vdi, const struct uuid
     const char *name = strrchr(now, '/') + 1;
     if (!folder_open(path, &f, errp) || !image_info(&f, name, now, "qcow2", &info, errp))
         return false;
+    if (fs_exists(next)) { /* whatever it is: it is not made here, so it is not removed here either */
+        store_error(errp, "cannot make", next, -EEXIST);
+        return false;
+    }
     if (link(now, base_file) < 0) {
         store_error(errp, "cannot name", base_file, -errno);
         return false;
@@ -105,10 +122,13 @@ bool store_unfork_live(const char *path, const char *file, const struct uuid *ba
 }
 
 bool store_settle(const char *path, const struct uuid *vdi, struct error **errp) {
-    unsigned n = last_live(path, vdi);
+    int last_n = last_live(path, vdi);
+    unsigned n = (unsigned)MAX(last_n, 0);
     char ref[REF_TEXT_SIZE];
+    if (last_n < 0)
+        store_error(errp, "cannot look for images of the disk in", path, last_n);
     if (n == 0)
-        return true;
+        return last_n == 0;
     for (unsigned i = 0; i <= n; i++) {
         _cleanup_free_ char *file = live_file(path, vdi, i);
         if (is_open(file)) {

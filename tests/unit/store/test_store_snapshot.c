@@ -115,6 +115,23 @@ static void test_taken_back(void **state) {
     assert_int_equal(inode(own), disk);
 }
 
+/* What cannot be looked into may have what the VM wrote last: nothing is taken for settled. */
+static void test_unreadable(void **state) {
+    struct rig *r = *state;
+    struct uuid base = uuid_random(), child = uuid_random();
+    _cleanup_free_ char *own = store_file(r->path, &r->vdi, "qcow2"), *gone = strf("%s/gone", r->path), *live = NULL;
+    int64_t size;
+    struct error *e = NULL;
+    const char *const paths[] = {own, gone}; /* no folder, and nothing */
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+        assert_false(store_settle(paths[i], &r->vdi, &e));
+        assert_true(error_is(e, ERR_SR_BACKEND_FAILURE));
+        error_free(TAKE(e));
+        assert_false(store_fork_live(paths[i], &r->vdi, &base, &child, &live, &size, &e));
+        error_free(TAKE(e));
+    }
+}
+
 static void test_memory(void **state) {
     struct rig *r = *state;
     struct uuid from = uuid_random(), to = uuid_random(), none = uuid_random();
@@ -135,6 +152,7 @@ static void test_memory(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_live, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_taken_back, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_unreadable, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_memory, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
