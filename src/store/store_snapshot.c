@@ -13,6 +13,7 @@
 #include "store/store_private.h"
 
 #define LIVE_MAX 1000
+#define COMM_MAX 64
 
 static char *live_file(const char *path, const struct uuid *vdi, unsigned n) {
     char text[UUID_TEXT_SIZE];
@@ -85,30 +86,53 @@ bool store_fork_live(const char *path, const struct uuid *vdi, const struct uuid
 
 /* ---- who has a file open ---- */
 
+/* What has ended meanwhile has nothing open. */
+static bool is_gone(int r) {
+    return r == -ENOENT || r == -ESRCH;
+}
+
+/* Of a process whose files are hidden: images are opened by QEMU's programs, and it says itself whether it is one. */
+static bool is_qemu(const char *pid) {
+    _cleanup_free_ char *path = strf("/proc/%s/comm", pid);
+    _cleanup_buf_ struct buf name = BUF_INIT;
+    int r = fs_read(path, COMM_MAX, &name);
+    return r < 0 ? !is_gone(r) : strstr(buf_str(&name), "qemu") != NULL;
+}
+
+/* Unknown counts as yes, here and below. */
 static bool has_open(const char *pid, const struct stat *wanted) {
     _cleanup_free_ char *folder = strf("/proc/%s/fd", pid);
     DIR *d = opendir(folder);
     struct stat st;
-    bool found = false;
-    for (struct dirent *e; d && !found && (e = readdir(d));)
-        found = fstatat(dirfd(d), e->d_name, &st, 0) == 0 && st.st_dev == wanted->st_dev && st.st_ino == wanted->st_ino;
-    if (d)
-        closedir(d);
-    return found;
+    bool found = false, is_hidden = false;
+    int r = 0;
+    if (!d)
+        return !is_gone(-errno) && is_qemu(pid);
+    for (const struct dirent *e; !found && (e = next_entry(d, &r));) {
+        if (e->d_name[0] < '0' || e->d_name[0] > '9')
+            continue;
+        if (fstatat(dirfd(d), e->d_name, &st, 0) == 0)
+            found = st.st_dev == wanted->st_dev && st.st_ino == wanted->st_ino;
+        else /* other errors are those of another file: this one was looked at just now */
+            is_hidden |= errno == EACCES || errno == EPERM;
+    }
+    closedir(d);
+    is_hidden |= r < 0 && !is_gone(r);
+    return found || (is_hidden && is_qemu(pid));
 }
 
-/* Unknown counts as yes. */
 static bool is_open(const char *file) {
     struct stat wanted;
     if (stat(file, &wanted) < 0)
         return errno != ENOENT;
     DIR *d = opendir("/proc");
     bool found = !d;
-    for (struct dirent *e; d && !found && (e = readdir(d));)
+    int r = 0;
+    for (const struct dirent *e; d && !found && (e = next_entry(d, &r));)
         found = e->d_name[0] >= '1' && e->d_name[0] <= '9' && has_open(e->d_name, &wanted);
     if (d)
         closedir(d);
-    return found;
+    return found || r < 0;
 }
 
 bool store_unfork_live(const char *path, const char *file, const struct uuid *base, const struct uuid *child) {

@@ -3,8 +3,11 @@
 #include "store/store_snapshot.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -37,7 +40,7 @@ static void run(struct rig *r, const char *op) {
 static int setup(void **state) {
     struct rig *r = xnew0(struct rig);
     char top[] = "/var/tmp/store-snapshot-XXXXXX";
-    if (!mkdtemp(top))
+    if (!mkdtemp(top) || chmod(top, 0711) < 0)
         return -1;
     *r = (struct rig){.path = strf("%s/sr", top), .sr = uuid_random(), .vdi = uuid_random()};
     run(r, "create");
@@ -132,6 +135,49 @@ static void test_unreadable(void **state) {
     }
 }
 
+/* A process that is called `name` and has `file` open, until it is killed. */
+static pid_t hold_open(const char *file, const char *name) {
+    int ends[2];
+    char there;
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool ok = prctl(PR_SET_NAME, name) == 0 && open(file, O_RDONLY | O_CLOEXEC) >= 0 && write(ends[1], "x", 1) == 1;
+        while (ok)
+            pause();
+        _exit(1);
+    }
+    close(ends[1]);
+    assert_int_equal(read(ends[0], &there, 1), 1);
+    close(ends[0]);
+    return pid;
+}
+
+/* One who may not see what a QEMU has open does not say that it has nothing open. */
+static void test_hidden(void **state) {
+    struct rig *r = *state;
+    struct uuid base = uuid_random(), child = uuid_random();
+    _cleanup_free_ char *live = NULL;
+    int64_t size;
+    struct error *e = NULL;
+    if (geteuid() != 0)
+        skip();
+    assert_true(store_fork_live(r->path, &r->vdi, &base, &child, &live, &size, &e));
+    assert_int_equal(chown(r->path, 65534, 65534), 0);
+    pid_t holder = hold_open(live, "qemu-system-x"), pid = fork();
+    if (pid == 0) {
+        if (setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0)
+            _exit(3);
+        _exit(store_settle(r->path, &r->vdi, &e) ? 1 : error_is(e, ERR_VDI_IN_USE) ? 0 : 2);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(kill(holder, SIGKILL), 0);
+    assert_int_equal(waitpid(holder, NULL, 0), holder);
+    assert_true(store_settle(r->path, &r->vdi, &e)); /* root sees it all */
+}
+
 static void test_memory(void **state) {
     struct rig *r = *state;
     struct uuid from = uuid_random(), to = uuid_random(), none = uuid_random();
@@ -153,6 +199,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_live, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_taken_back, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_unreadable, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_hidden, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_memory, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
