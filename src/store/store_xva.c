@@ -98,10 +98,10 @@ struct reading {
     char *ova;
     struct xva_disk disks[XVA_DISKS_MAX];
     struct image images[XVA_DISKS_MAX];
-    int64_t last[XVA_DISKS_MAX]; /* number of the last MiB that came; -1: none yet */
+    struct xva_position positions[XVA_DISKS_MAX];
     size_t n_disks;
     char skipped[XVA_REF_MAX + 1]; /* a disk of a snapshot, which is read over */
-    int64_t skipped_last;
+    struct xva_position skipped_position;
     int current; /* disk; -1: none */
     char *chunk;
 };
@@ -213,18 +213,18 @@ static bool read_piece(struct reading *r, const struct tar_file *f, const struct
     int disk = disk_of(r, name->ref);
     if (disk < 0 && !str_eq(r->skipped, name->ref)) {
         (void)str_copy(r->skipped, sizeof(r->skipped), name->ref);
-        r->skipped_last = -1;
+        r->skipped_position = (struct xva_position){0};
     }
-    int64_t *last = disk < 0 ? &r->skipped_last : &r->last[disk];
-    bool comes_back = disk >= 0 && disk != r->current && *last >= 0;
-    if (f->size > XVA_CHUNK || f->size == 0 || name->number <= *last || comes_back) {
-        _cleanup_free_ char *expected = strf("%s/%08lld", name->ref, (long long)(*last + 1));
+    struct xva_position *p = disk < 0 ? &r->skipped_position : &r->positions[disk];
+    bool comes_back = disk >= 0 && disk != r->current && p->n > 0;
+    int64_t at, expected_number = p->n;
+    if (f->size > XVA_CHUNK || comes_back || !xva_position_next(p, name->number, f->size, &at)) {
+        _cleanup_free_ char *expected = strf("%s/%08lld", name->ref, (long long)expected_number);
         return unexpected(expected, f->name, errp);
     }
-    *last = name->number;
     if (!read_file(r, f, r->chunk, errp) || !check_sum(r, f, errp) || !turn_to(r, disk, errp))
         return false;
-    return disk < 0 || image_put(&r->images[disk], name->number * XVA_CHUNK, r->chunk, (size_t)f->size, errp);
+    return disk < 0 || f->size == 0 || image_put(&r->images[disk], at, r->chunk, (size_t)f->size, errp);
 }
 
 static bool read_pieces(struct reading *r, struct error **errp) {
@@ -244,11 +244,11 @@ static bool read_pieces(struct reading *r, struct error **errp) {
 /* Whoever leaves zeroes out writes the last piece all the same, so that an end that is missing shows. */
 static bool check_whole(struct reading *r, struct error **errp) {
     for (size_t i = 0; i < r->n_disks; i++) {
-        if (r->last[i] < 0) {
+        if (r->positions[i].n == 0) {
             error_set(errp, ERR_IMPORT_ERROR_ATTACHED_DISKS_NOT_FOUND, NULL);
             return false;
         }
-        if (r->last[i] != (r->disks[i].size + XVA_CHUNK - 1) / XVA_CHUNK - 1) {
+        if (r->positions[i].at < r->disks[i].size) {
             error_setf(errp, ERR_IMPORT_ERROR, "the end of the disk '%s' is not in it", r->disks[i].ref);
             return false;
         }
@@ -293,11 +293,9 @@ static bool place_all(struct reading *r, struct value *ret, struct error **errp)
 }
 
 bool vm_import(const struct value *args, int fd, struct value *ret, struct error **errp) {
-    struct reading r = {.args = args, .current = -1, .skipped_last = -1};
+    struct reading r = {.args = args, .current = -1};
     _cleanup_(filter_done) struct filter f = {.fd = fd};
     int64_t length = args_int(args, "length");
-    for (size_t i = 0; i < XVA_DISKS_MAX; i++)
-        r.last[i] = -1;
     bool ok = place_open(&r.p, args, errp) && (length <= 0 || place_has_room(&r.p, length, errp)) &&
               filter_unpack(&f, fd, errp);
     r.s = (struct source){.fd = f.fd, .announced = -1};

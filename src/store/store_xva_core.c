@@ -45,6 +45,19 @@ bool xva_name_parse(const char *name, struct xva_name *ret) {
     return true;
 }
 
+bool xva_position_next(struct xva_position *p, int64_t number, int64_t size, int64_t *ret_at) {
+    if (number < p->n)
+        return false;
+    /* At most 10^12 numbers (DIGITS_MAX), each of a MiB at most: far from 2^63. */
+    p->at += (number - p->n) * (p->unit ? p->unit : (int64_t)XVA_CHUNK);
+    p->n = number + 1;
+    if (p->unit == 0)
+        p->unit = size;
+    *ret_at = p->at;
+    p->at += size;
+    return true;
+}
+
 /* ---- XXH64 (the xxHash specification, 0.1.1) ---- */
 
 static const uint64_t prime1 = 0x9E3779B185EBCA87u, prime2 = 0xC2B2AE3D27D4EB4Fu, prime3 = 0x165667B19E3779F9u,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an XVA archive is made of: "ova.xml", which describes VMs, and for each disk "Ref:7/00000003", its fourth MiB,
- * with a checksum in a file behind it. MiB of zeroes are left out, but for the first and the last. Pure.
+ * with a checksum in a file behind it. MiB of zeroes are left out, but for the first and the last. While nothing else
+ * is to be said, XenServer writes pieces without content, to keep the connection: they have numbers of their own, so
+ * the number alone does not say where a piece belongs. Pure.
  */
 #pragma once
 
@@ -28,6 +30,15 @@ bool xva_name_parse(const char *name, struct xva_name *ret) _warn_unused_;
 
 /* XXH64 with seed 0, which newer archives have in place of SHA-1. */
 uint64_t xva_xxh64(const uint8_t *data, size_t size);
+
+/* Where the pieces of a disk belong, in their order. */
+struct xva_position {
+    int64_t n;    /* pieces, with those that were left out: the next has at least this number */
+    int64_t at;   /* behind the last one */
+    int64_t unit; /* bytes of the first one; as much is what is left out */
+};
+/* The next piece; false when its number is one of those that were. */
+bool xva_position_next(struct xva_position *p, int64_t number, int64_t size, int64_t *ret_at) _warn_unused_;
 
 /* ---- what ova.xml says ---- */
 

@@ -99,6 +99,27 @@ static void names_of_an_archive(void **state) {
         assert_false(xva_name_parse(none[i], &n));
 }
 
+/* Numbers that are left out stand for zeroes; those of pieces without content for nothing at all. */
+static void places_of_pieces(void **state) {
+    static const struct {
+        int64_t number, size, at;
+    } pieces[] = {{0, XVA_CHUNK, 0}, {1, 0, 1},         {2, XVA_CHUNK, 1}, {5, XVA_CHUNK, 4},
+                  {6, 0, 5},         {9, XVA_CHUNK, 7}, {10, 512, 8}};
+    struct xva_position p = {0}, small = {0};
+    int64_t at;
+    for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+        assert_true(xva_position_next(&p, pieces[i].number, pieces[i].size, &at));
+        assert_true(at == pieces[i].at * (int64_t)XVA_CHUNK);
+        assert_false(xva_position_next(&p, pieces[i].number, pieces[i].size, &at));
+    }
+    assert_true(p.at == INT64_C(8) * XVA_CHUNK + 512);
+    assert_true(xva_position_next(&small, 0, 4096, &at));
+    assert_true(xva_position_next(&small, 3, 4096, &at));
+    assert_true(at == INT64_C(3) * 4096);
+    assert_true(xva_position_next(&small, 999999999999, XVA_CHUNK, &at));
+    assert_true(small.at > 0);
+}
+
 /* Values of the reference implementation. */
 static void xxhash(void **state) {
     assert_true(xva_xxh64((const uint8_t *)"", 0) == 0xEF46DB3751D8E999u);
@@ -274,11 +295,17 @@ static void qcow2_heads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tar_there_and_back),  cmocka_unit_test(tar_refuses),
-        cmocka_unit_test(names_of_an_archive), cmocka_unit_test(xxhash),
-        cmocka_unit_test(disks_of_an_archive), cmocka_unit_test(descriptions_without_sense),
-        cmocka_unit_test(vhd_there_and_back),  cmocka_unit_test(vhd_tables),
-        cmocka_unit_test(qcow2_layout),        cmocka_unit_test(qcow2_heads),
+        cmocka_unit_test(tar_there_and_back),
+        cmocka_unit_test(tar_refuses),
+        cmocka_unit_test(names_of_an_archive),
+        cmocka_unit_test(places_of_pieces),
+        cmocka_unit_test(xxhash),
+        cmocka_unit_test(disks_of_an_archive),
+        cmocka_unit_test(descriptions_without_sense),
+        cmocka_unit_test(vhd_there_and_back),
+        cmocka_unit_test(vhd_tables),
+        cmocka_unit_test(qcow2_layout),
+        cmocka_unit_test(qcow2_heads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
