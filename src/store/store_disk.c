@@ -28,7 +28,7 @@ static bool fail(const char *what, const char *path, struct error **errp) {
 }
 
 static bool start(struct disk *d, const char *format, struct error **errp) {
-    _cleanup_free_ char *format_word = strf("--format=%s", format);
+    _cleanup_free_ char *format_word = format ? strf("--format=%s", format) : xstrdup("--image-opts");
     /* What is written in zeroes takes no room. */
     const char *write[] = {"qemu-nbd", "--discard=unmap", "--detect-zeroes=unmap", format_word, "--", d->path, NULL};
     const char *read[] = {"qemu-nbd", "--read-only", format_word, "--", d->path, NULL};

@@ -11,7 +11,8 @@
 
 struct disk;
 
-/* `path` as QEMU has it. An image that somebody writes to cannot be opened. */
+/* `path` as QEMU has it, or image options (folder_ops.tool_source), with `format` NULL. An image that somebody writes
+ * to cannot be opened. */
 struct disk *disk_open(const char *path, const char *format, bool writes, struct error **errp) _warn_unused_;
 int64_t disk_size(const struct disk *d);
 /* Within the size, at most DISK_IO_MAX bytes at a time. */

@@ -133,6 +133,25 @@ void place_close(struct place *p) {
     folder_close(&p->f);
 }
 
+struct disk *place_open_disk(const struct place *p, const struct uuid *vdi, const char *format, struct error **errp) {
+    char text[UUID_TEXT_SIZE];
+    _cleanup_free_ char *file = store_file(p->path, vdi, format), *name = strf("%s.%s", uuid_text(vdi, text), format);
+    if (!p->f.ops->tool_source)
+        return disk_open(file, format, /* writes= */ false, errp);
+    _cleanup_free_ char *source = p->f.ops->tool_source(p->f.at, name);
+    if (source)
+        return disk_open(source, /* format= */ NULL, /* writes= */ false, errp);
+    error_set(errp, ERR_SR_BACKEND_FAILURE, "the target has no LUN of this disk", file, "", NULL);
+    return NULL;
+}
+
+bool place_makes_disks(const struct place *p, struct error **errp) {
+    if (!p->f.ops->tool_source)
+        return true;
+    error_set(errp, ERR_SR_BACKEND_FAILURE, "disks are not made on storage of this type", p->path, "", NULL);
+    return false;
+}
+
 bool place_has_room(const struct place *p, int64_t size, struct error **errp) {
     int64_t all, used;
     int e = p->f.ops->space(p->f.at, &all, &used);
@@ -324,7 +343,7 @@ static bool vdi_export(const struct value *args, int fd, struct error **errp) {
     _cleanup_(job_close) struct job j = {0};
     if (!job_open(&j, args, errp))
         return false;
-    _cleanup_(disk_freep) struct disk *d = disk_open(j.file, j.format, /* writes= */ false, errp);
+    _cleanup_(disk_freep) struct disk *d = place_open_disk(&j.p, &j.vdi, j.format, errp);
     if (!d)
         return false;
     if (str_eq(j.as, "vhd"))
@@ -360,7 +379,8 @@ static bool vdi_import(const struct value *args, int fd, struct value *ret, stru
     int64_t size = args_int(args, "size");
     struct image_info info;
     char text[UUID_TEXT_SIZE];
-    if (!job_open(&j, args, errp) || (s.announced > 0 && !place_has_room(&j.p, s.announced, errp)) ||
+    if (!job_open(&j, args, errp) || !place_makes_disks(&j.p, errp) ||
+        (s.announced > 0 && !place_has_room(&j.p, s.announced, errp)) ||
         !image_begin(&i, &j.p, args, 0, j.format, size, errp) || !read_into(&j, &i, args, size, &s, errp) ||
         (i.disk && !image_complete(&i, errp)) || !image_place(&i, &j.vdi, errp))
         return false;

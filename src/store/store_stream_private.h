@@ -38,6 +38,11 @@ bool place_open(struct place *p, const struct value *args, struct error **errp) 
 bool place_hold(struct place *p, const struct uuid *vdi, struct error **errp) _warn_unused_;
 void place_close(struct place *p);
 #define _cleanup_place_ _cleanup_(place_close)
+/* A disk of the repository, to be read. */
+struct disk *place_open_disk(const struct place *p, const struct uuid *vdi, const char *format,
+                             struct error **errp) _warn_unused_;
+/* New images can be made there. */
+bool place_makes_disks(const struct place *p, struct error **errp) _warn_unused_;
 /* SR_FULL when `size` bytes have no room now. */
 bool place_has_room(const struct place *p, int64_t size, struct error **errp) _warn_unused_;
 

@@ -69,10 +69,9 @@ static bool export_disk(const struct value *disk, const struct value *args, int 
         error_set(errp, ERR_SR_BACKEND_FAILURE, "the request is not complete", p.path, "", NULL);
         return false;
     }
-    _cleanup_free_ char *file = store_file(p.path, &vdi, format);
     if ((!p.f.is_shared && !store_settle(p.path, &vdi, errp)) || !place_hold(&p, &vdi, errp))
         return false;
-    _cleanup_(disk_freep) struct disk *d = disk_open(file, format, /* writes= */ false, errp);
+    _cleanup_(disk_freep) struct disk *d = place_open_disk(&p, &vdi, format, errp);
     return d && put_disk(d, str_or_empty(value_map_str(disk, "ref")), fd, errp);
 }
 
@@ -296,8 +295,8 @@ bool vm_import(const struct value *args, int fd, struct value *ret, struct error
     struct reading r = {.args = args, .current = -1};
     _cleanup_(filter_done) struct filter f = {.fd = fd};
     int64_t length = args_int(args, "length");
-    bool ok = place_open(&r.p, args, errp) && (length <= 0 || place_has_room(&r.p, length, errp)) &&
-              filter_unpack(&f, fd, errp);
+    bool ok = place_open(&r.p, args, errp) && place_makes_disks(&r.p, errp) &&
+              (length <= 0 || place_has_room(&r.p, length, errp)) && filter_unpack(&f, fd, errp);
     r.s = (struct source){.fd = f.fd, .announced = -1};
     r.chunk = xcalloc(1, XVA_CHUNK);
     ok = ok && read_ova(&r, errp) && read_pieces(&r, errp) && turn_to(&r, -1, errp) && check_whole(&r, errp) &&
