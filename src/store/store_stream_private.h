@@ -7,6 +7,8 @@
 #include "store/store_private.h"
 #include "store/store_stream.h"
 
+#define ZERO_GRAIN 65536 /* bytes: a stretch of zeroes of this size is not written where there are some already */
+
 /* ---- the stream ---- */
 
 struct source {
@@ -46,7 +48,7 @@ bool place_makes_disks(const struct place *p, struct error **errp) _warn_unused_
 /* SR_FULL when `size` bytes have no room now. */
 bool place_has_room(const struct place *p, int64_t size, struct error **errp) _warn_unused_;
 
-/* ---- an image that is being made ---- */
+/* ---- store_incoming.c: an image that is being made ---- */
 
 struct image {
     const struct place *p;
