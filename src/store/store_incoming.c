@@ -64,8 +64,8 @@ bool image_place(struct image *i, const struct uuid *vdi, struct error **errp) {
     if (!is_still_held(i->p, vdi, errp))
         return false;
     _cleanup_free_ char *name = strf("%s.%s", uuid_text(vdi, text), i->format);
-    int e = i->p->f.ops->rename(i->p->f.at, i->name, name);
-    if (e < 0) {
+    int e;
+    if (folder_rename(&i->p->f, i->name, name, &e) != RENAME_DONE) {
         store_error(errp, "cannot put in its place", i->path, e);
         return false;
     }

@@ -264,6 +264,10 @@ static bool place_all(struct reading *r, struct value *ret, struct error **errp)
     for (bool ok = true; ok && n < r->n_disks;) {
         placed[n] = uuid_random();
         ok = image_place(&r->images[n], &placed[n], errp);
+        if (!ok) { /* it may still get there: nobody else has this name */
+            _cleanup_free_ char *name = strf("%s.qcow2", uuid_text(&placed[n], text));
+            (void)r->p.f.ops->unlink(r->p.f.at, name);
+        }
         n += ok;
     }
     for (size_t i = 0; i < n; i++) {
