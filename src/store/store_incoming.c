@@ -35,10 +35,15 @@ bool image_put(struct image *i, int64_t offset, const void *data, size_t size, s
         size_t n = 0;
         while (n < size && n < DISK_IO_MAX && !is_zero(at + n, MIN(size - n, (size_t)ZERO_GRAIN)))
             n += MIN(size - n, (size_t)ZERO_GRAIN);
-        if (n > 0 && !disk_write(i->disk, offset, at, n, errp))
+        if (n == 0) { /* zeroes: the image is new, but for what was written before */
+            n = MIN(size, (size_t)ZERO_GRAIN);
+            if (offset < i->end && !disk_write(i->disk, offset, at, n, errp))
+                return false;
+        } else if (!disk_write(i->disk, offset, at, n, errp)) {
             return false;
-        if (n == 0)
-            n = MIN(size, (size_t)ZERO_GRAIN); /* zeroes: the image is new */
+        } else {
+            i->end = MAX(i->end, offset + (int64_t)n);
+        }
         at += n;
         offset += (int64_t)n;
         size -= n;

@@ -55,6 +55,7 @@ struct image {
     char *name, *path; /* its name until it is complete */
     const char *format;
     struct disk *disk; /* NULL once it is complete */
+    int64_t end;       /* of what was written: behind it there are zeroes */
 };
 /* `number` tells the images of one import apart. */
 bool image_begin(struct image *i, const struct place *p, const struct value *args, unsigned number, const char *format,
