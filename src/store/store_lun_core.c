@@ -27,7 +27,7 @@ static bool put_text(const uint8_t *data, size_t size, char *ret, size_t room) {
     while (size > 0 && (data[size - 1] == ' ' || data[size - 1] == '\0'))
         size--;
     for (size_t i = 0; i < size && n + 1 < room; i++)
-        ret[n++] = isalnum(data[i]) || strchr("._-", data[i]) ? (char)data[i] : '_';
+        ret[n++] = isalnum(data[i]) || (data[i] && strchr("._-", data[i])) ? (char)data[i] : '_';
     ret[n] = '\0';
     return n > 0;
 }

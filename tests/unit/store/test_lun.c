@@ -23,6 +23,11 @@ static void test_ids(void **state) {
     assert_true(lun_id_parse(text_only, sizeof(text_only), id));
     assert_string_equal(id, "1IET_____a_2");
     assert_true(lun_id_is_good(id));
+    /* A zero inside is no end: what comes behind it tells LUNs apart. */
+    static const uint8_t zero_inside[] = {0,   0x83, 0,   16,  2,   1,   0,   12, 'I', 'E',
+                                          'T', ' ',  ' ', ' ', ' ', ' ', 'a', 0,  '2', 0};
+    assert_true(lun_id_parse(zero_inside, sizeof(zero_inside), id));
+    assert_string_equal(id, "1IET_____a_2");
     static const uint8_t port_only[] = {0, 0x83, 0, 12, 1, 0x13, 0, 8, 0x50, 1, 2, 3, 4, 5, 6, 7};
     assert_false(lun_id_parse(port_only, sizeof(port_only), id));
 }
