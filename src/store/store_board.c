@@ -350,26 +350,6 @@ static const struct folder_ops board_ops = {.read = board_read,
                                             .tool_source = board_tool_source,
                                             .describe = board_describe};
 
-/* The board is taken out of the LUNs; those without a name that lasts are none that a row could stand for. */
-static bool take_board(struct board *b, const char *key) {
-    size_t n = 0;
-    bool found = false;
-    int64_t number = -1;
-    if (str_starts(key, "lun-"))
-        (void)!str_parse_int(key + 4, 0, LUN_NUMBER_MAX, &number);
-    for (size_t i = 0; i < b->n_luns; i++) {
-        struct lun l = b->luns[i];
-        if (!found && (number >= 0 ? l.number == number : str_eq(l.id, key))) {
-            found = true;
-            b->board = l;
-        } else if (*l.id) {
-            b->luns[n++] = l;
-        }
-    }
-    b->n_luns = n;
-    return found;
-}
-
 bool board_folder_open(const char *place, struct folder *ret, struct error **errp) {
     struct iscsi_place p;
     if (!iscsi_place_parse(place, &p)) {
@@ -380,7 +360,7 @@ bool board_folder_open(const char *place, struct folder *ret, struct error **err
     *b = (struct board){.portal = xstrdup(p.portal), .target = xstrdup(p.target), .place = xstrdup(place)};
     b->c = iscsi_open(p.portal, p.target, errp);
     bool ok = b->c && iscsi_luns(b->c, &b->luns, &b->n_luns, errp);
-    if (ok && !take_board(b, p.lun)) {
+    if (ok && !luns_take_board(b->luns, &b->n_luns, p.lun, &b->board)) {
         error_set(errp, ERR_SR_BACKEND_FAILURE, "the target has no such LUN", place, p.lun, NULL);
         ok = false;
     }

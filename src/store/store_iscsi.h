@@ -20,15 +20,6 @@ void iscsi_close(struct iscsi_context *c);
 /* As a host that loses its power ends: without a word to the target. */
 void iscsi_drop(struct iscsi_context *c);
 
-struct lun {
-    int number;
-    char id[LUN_ID_SIZE]; /* "" when it has none that lasts */
-    char vendor[LUN_TEXT_SIZE], serial[LUN_TEXT_SIZE];
-    int64_t size;
-    int block_size;
-};
-#define LUNS_MAX 1024
-
 /* The disks among the LUNs; the caller frees. */
 bool iscsi_luns(struct iscsi_context *c, struct lun **ret, size_t *ret_n, struct error **errp) _warn_unused_;
 

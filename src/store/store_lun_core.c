@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "store/store_place_core.h"
 
 #define SLOT_HEAD "muster-lease 1"
 #define MARK_HEAD "muster-sr 1"
@@ -84,6 +85,44 @@ const char *lun_text(const uint8_t *text, size_t size, char ret[static LUN_TEXT_
         n--;
     ret[n] = '\0';
     return ret;
+}
+
+/* ---- which is what ---- */
+
+static const struct lun *find_board(const struct lun *luns, size_t n, const char *key) {
+    int64_t number = -1;
+    if (str_starts(key, "lun-"))
+        (void)!str_parse_int(key + 4, 0, LUN_NUMBER_MAX, &number);
+    for (size_t i = 0; i < n; i++)
+        if (number >= 0 ? luns[i].number == number : str_eq(luns[i].id, key))
+            return &luns[i];
+    return NULL;
+}
+
+static bool is_disk(const struct lun *luns, size_t n, size_t i, const struct lun *board) {
+    if (!*luns[i].id || luns[i].number == board->number || str_eq(luns[i].id, board->id))
+        return false;
+    for (size_t k = 0; k < n; k++)
+        if (k != i && str_eq(luns[k].id, luns[i].id))
+            return false;
+    return true;
+}
+
+bool luns_take_board(struct lun *luns, size_t *n, const char *key, struct lun *ret) {
+    const struct lun *found = find_board(luns, *n, key);
+    if (!found)
+        return false;
+    struct lun board = *found;
+    bool keeps[LUNS_MAX] = {0};
+    size_t n_kept = 0;
+    for (size_t i = 0; i < *n && i < LUNS_MAX; i++)
+        keeps[i] = is_disk(luns, *n, i, &board);
+    for (size_t i = 0; i < *n && i < LUNS_MAX; i++)
+        if (keeps[i])
+            luns[n_kept++] = luns[i];
+    *n = n_kept;
+    *ret = board;
+    return true;
 }
 
 /* ---- the board ---- */

@@ -24,6 +24,23 @@ bool lun_id_is_good(const char *id);
 /* `size` bytes of text that may be padded, not ended, or no text at all, as plain characters. Returns `ret`. */
 const char *lun_text(const uint8_t *text, size_t size, char ret[static LUN_TEXT_SIZE]);
 
+struct lun {
+    int number;
+    char id[LUN_ID_SIZE]; /* "" when it has none that lasts */
+    char vendor[LUN_TEXT_SIZE], serial[LUN_TEXT_SIZE];
+    int64_t size;
+    int block_size;
+};
+#define LUNS_MAX 1024
+
+/*
+ * Takes the board out of the LUNs: the one that `key` names, by its id or as "lun-<number>". What stays are disks that
+ * a row can stand for: the board has one number more where it is mapped twice, and is no disk under that either; of
+ * LUNs that say the same name (copies that an array has made, or one that is mapped twice) none is, for nobody can say
+ * which one is meant; those without a name that lasts are not either. False: there is no such LUN.
+ */
+bool luns_take_board(struct lun *luns, size_t *n, const char *key, struct lun *ret) _warn_unused_;
+
 #define BOARD_SLOTS 1024
 #define BOARD_BLOCKS (1 + BOARD_SLOTS)
 #define BOARD_BLOCK_MIN 512

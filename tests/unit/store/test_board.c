@@ -220,9 +220,36 @@ static void test_release_unknown(void **state) {
     leave(&b);
 }
 
+static size_t n_disks(const char *place) {
+    _cleanup_strv_ struct strv names = {0};
+    _cleanup_folder_ struct folder f = {0};
+    struct error *e = NULL;
+    if (!board_folder_open(place, &f, &e))
+        fail_msg("%s", error_text(e));
+    assert_int_equal(f.ops->list(f.at, "", 100, &names), 0);
+    return names.n;
+}
+
+/* No disk is the board, whatever number it has; and of two that say the same name none is a disk. */
+static void test_one_name_each(void **state) {
+    static const char by_number[] = "iscsi://10.0.0.1:3260/iqn.2026-01.lab.muster:array/lun-5";
+    assert_int_equal(n_disks(PLACE), 1);
+    target.luns[target.n_luns++] = lun(7, "3b"); /* the board once more */
+    assert_int_equal(n_disks(PLACE), 1);
+    assert_int_equal(n_disks(by_number), 1);
+    target.luns[target.n_luns++] = lun(8, "3c");
+    assert_int_equal(n_disks(PLACE), 2);
+    target.luns[target.n_luns++] = lun(9, "3a");
+    assert_int_equal(n_disks(PLACE), 1);
+    target.luns[target.n_luns++] = lun(10, "");
+    assert_int_equal(n_disks(by_number), 1);
+    target.luns[1].id[0] = '\0'; /* the board has no name */
+    assert_int_equal(n_disks(by_number), 2);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_one_holder, setup),
-                                       cmocka_unit_test_setup(test_late_write, setup),
-                                       cmocka_unit_test_setup(test_release_unknown, setup)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_one_holder, setup), cmocka_unit_test_setup(test_late_write, setup),
+        cmocka_unit_test_setup(test_release_unknown, setup), cmocka_unit_test_setup(test_one_name_each, setup)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
