@@ -365,7 +365,9 @@ bool board_folder_open(const char *place, struct folder *ret, struct error **err
         ok = false;
     }
     char block[BOARD_BLOCK_MAX];
-    int r = ok ? board_read_blocks(b, 0, 1, block) : 0;
+    int r = ok ? board_measure(b) : 0;
+    if (ok && r == 0)
+        r = board_read_blocks(b, 0, 1, block);
     if (r < 0)
         store_error(errp, "cannot read", place, r);
     ok = ok && r == 0;

@@ -21,6 +21,8 @@ struct board {
 /* Blocks as nobody changes them meanwhile; waits for whoever has the board to itself. */
 int board_read_blocks(struct board *b, uint64_t at, size_t n, char *ret) _warn_unused_;
 int board_reserve(struct board *b) _warn_unused_;
+/* The size of the board, where the list did not have it. */
+int board_measure(struct board *b) _warn_unused_;
 /*
  * Runs `fn` with the board reserved; anew from the beginning when something happened to the LUN meanwhile. After a
  * command of which nobody knows what became of it the session is given up: a write that is still on its way must not

@@ -67,6 +67,18 @@ int board_reserve(struct board *b) {
     return r;
 }
 
+int board_measure(struct board *b) {
+    uint64_t start = now_ms();
+    bool was_reset = false;
+    int r;
+    if (b->board.size > 0)
+        return 0;
+    do
+        r = iscsi_measure(b->c, &b->board);
+    while (wait_turn(b, r, start, &was_reset));
+    return r;
+}
+
 /* Nobody knows what became of the command: there was no answer, or none that says it. */
 static bool is_unknown(int r) {
     return r == -ETIMEDOUT || r == -ENOTCONN || r == -EIO;

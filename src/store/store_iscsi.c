@@ -2,6 +2,7 @@
 #include "store/store_iscsi.h"
 
 #include <errno.h>
+#include <time.h>
 
 #include <iscsi/iscsi.h>
 #include <iscsi/scsi-lowlevel.h>
@@ -13,6 +14,8 @@
 #define TARGETS_MAX 1000
 #define PAGE_MAX 4096
 #define ATTENTIONS_MAX 4 /* news of a LUN that are told one by one to a new session */
+#define BUSY_MAX 10      /* 0.4 s; the board is waited for longer (board_measure) */
+#define BUSY_PAUSE_MS 40
 #define DEFAULT_INITIATOR "iqn.2026-11.org.muster:host"
 
 static const char *initiator = DEFAULT_INITIATOR;
@@ -95,13 +98,34 @@ static void task_free(struct scsi_task **t) {
 }
 #define _cleanup_task_ _cleanup_(task_free)
 
-/* A page of INQUIRY; the caller frees. NULL: the LUN does not have it. */
-static struct scsi_task *page_of(struct iscsi_context *c, int lun, int evpd, int page) {
-    struct scsi_task *t = iscsi_inquiry_sync(c, lun, evpd, page, 255);
-    if (result_of(c, t) == 0)
-        return t;
-    task_free(&t);
-    return NULL;
+static void pause_a_little(void) {
+    static const struct timespec pause = {.tv_nsec = BUSY_PAUSE_MS * 1000 * 1000};
+    (void)nanosleep(&pause, NULL);
+}
+
+/* Whether a command is to be given once more: `*n` counts. Something happened to the LUN, or it is busy for the moment.
+ */
+static bool may_repeat(int r, unsigned *n) {
+    if (r == -EBUSY)
+        pause_a_little();
+    return r == -EAGAIN ? ++*n < ATTENTIONS_MAX : r == -EBUSY && ++*n < BUSY_MAX;
+}
+
+/* A page of INQUIRY; the caller frees. NULL with 0: the LUN does not have it. */
+static int page_of(struct iscsi_context *c, int lun, int evpd, int page, struct scsi_task **ret) {
+    unsigned n = 0;
+    int r;
+    *ret = NULL;
+    do {
+        task_free(ret);
+        *ret = iscsi_inquiry_sync(c, lun, evpd, page, 255);
+        r = result_of(c, *ret);
+    } while (may_repeat(r, &n));
+    if (r == 0)
+        return 0;
+    task_free(ret);
+    *ret = NULL;
+    return r == -ETIMEDOUT || r == -ENOTCONN ? r : 0;
 }
 
 /* A new session is first told what has happened to a LUN before: that is no news to it. */
@@ -113,36 +137,57 @@ static void hear_news(struct iscsi_context *c, int lun) {
     }
 }
 
-static bool capacity_of(struct iscsi_context *c, struct lun *l) {
+static int read_capacity(struct iscsi_context *c, struct lun *l) {
     _cleanup_task_ struct scsi_task *t = iscsi_readcapacity16_sync(c, l->number);
-    const struct scsi_readcapacity16 *rc = result_of(c, t) == 0 ? scsi_datain_unmarshall(t) : NULL;
+    int r = result_of(c, t);
+    const struct scsi_readcapacity16 *rc = r == 0 ? scsi_datain_unmarshall(t) : NULL;
+    if (r < 0)
+        return r;
     if (!rc || rc->block_length < BOARD_BLOCK_MIN || rc->block_length > BOARD_BLOCK_MAX ||
         rc->returned_lba >= (uint64_t)INT64_MAX / rc->block_length - 1)
-        return false;
+        return -EIO;
     l->block_size = (int)rc->block_length;
     l->size = (int64_t)((rc->returned_lba + 1) * rc->block_length);
-    return l->size > 0;
+    return l->size > 0 ? 0 : -EIO;
 }
 
-/* A disk that answers; other devices (a target's own controller) are none. */
-static bool look_at_lun(struct iscsi_context *c, int number, struct lun *ret) {
+int iscsi_measure(struct iscsi_context *c, struct lun *l) {
+    unsigned n = 0;
+    int r;
+    if (!c)
+        return -ENOTCONN;
+    do
+        r = read_capacity(c, l);
+    while (may_repeat(r, &n));
+    return r;
+}
+
+/* 1 for a disk that answers, 0 for other devices (a target's own controller). Silence is no word: negative errno. */
+static int look_at_lun(struct iscsi_context *c, int number, struct lun *ret) {
     struct lun l = {.number = number};
-    _cleanup_task_ struct scsi_task *plain = page_of(c, number, /* evpd= */ 0, 0);
+    _cleanup_task_ struct scsi_task *plain = NULL, *serial = NULL, *id = NULL;
+    int r = page_of(c, number, /* evpd= */ 0, 0, &plain);
+    if (r < 0)
+        return r;
     if (!plain || plain->datain.size < 36 || (plain->datain.data[0] & 0xff) != 0)
-        return false;
+        return 0;
     (void)lun_text(plain->datain.data + 8, 8, l.vendor);
     hear_news(c, number);
-    _cleanup_task_ struct scsi_task *serial = page_of(c, number, /* evpd= */ 1, 0x80),
-                                    *id = page_of(c, number, /* evpd= */ 1, 0x83);
+    r = page_of(c, number, /* evpd= */ 1, 0x80, &serial);
+    if (r == 0)
+        r = page_of(c, number, /* evpd= */ 1, 0x83, &id);
+    if (r < 0)
+        return r;
     if (serial && serial->datain.size > 4)
         (void)lun_text(serial->datain.data + 4, MIN((size_t)serial->datain.size - 4, (size_t)serial->datain.data[3]),
                        l.serial);
     if (!id || id->datain.size < 0 || !lun_id_parse(id->datain.data, (size_t)id->datain.size, l.id))
         l.id[0] = '\0';
-    if (!capacity_of(c, &l))
-        return false;
+    r = iscsi_measure(c, &l);
+    if (r == -ETIMEDOUT || r == -ENOTCONN)
+        return r;
     *ret = l;
-    return true;
+    return r == 0 || r == -EBUSY || r == -EAGAIN; /* the board is looked at once more, others are left out */
 }
 
 bool iscsi_luns(struct iscsi_context *c, struct lun **ret, size_t *ret_n, struct error **errp) {
@@ -157,8 +202,14 @@ bool iscsi_luns(struct iscsi_context *c, struct lun **ret, size_t *ret_n, struct
     size_t n = 0;
     for (uint32_t i = 0; i < list->num && i < LUNS_MAX; i++) {
         int number = list->luns[i] & 0x3fff; /* SAM-5 4.7.7.2 and 4.7.7.3: peripheral or flat addressing */
-        if (list->luns[i] >> 14 <= 1 && look_at_lun(c, number, &all[n]))
-            n++;
+        r = list->luns[i] >> 14 <= 1 ? look_at_lun(c, number, &all[n]) : 0;
+        if (r < 0) {
+            _cleanup_free_ char *which = strf("%d", number);
+            store_error(errp, "the target does not answer for its LUN", which, r);
+            free(all);
+            return false;
+        }
+        n += (size_t)r;
     }
     *ret = all;
     *ret_n = n;

@@ -20,8 +20,11 @@ void iscsi_close(struct iscsi_context *c);
 /* As a host that loses its power ends: without a word to the target. */
 void iscsi_drop(struct iscsi_context *c);
 
-/* The disks among the LUNs; the caller frees. */
+/* The disks among the LUNs; the caller frees. What another has to itself at this moment has no size. False also when
+ * one of them does not answer: what is left out of a list counts as gone. */
 bool iscsi_luns(struct iscsi_context *c, struct lun **ret, size_t *ret_n, struct error **errp) _warn_unused_;
+/* Its size and that of its blocks; errors as below. */
+int iscsi_measure(struct iscsi_context *c, struct lun *l) _warn_unused_;
 
 /* `n` whole blocks; 0 or negative errno: -EBUSY where another session has the LUN reserved, -EAGAIN when something has
  * happened to the LUN (a reset, a new session): what was known of it is to be looked at anew. -ETIMEDOUT, -ENOTCONN

@@ -100,7 +100,7 @@ static const struct lun *find_board(const struct lun *luns, size_t n, const char
 }
 
 static bool is_disk(const struct lun *luns, size_t n, size_t i, const struct lun *board) {
-    if (!*luns[i].id || luns[i].number == board->number || str_eq(luns[i].id, board->id))
+    if (!*luns[i].id || luns[i].size <= 0 || luns[i].number == board->number || str_eq(luns[i].id, board->id))
         return false;
     for (size_t k = 0; k < n; k++)
         if (k != i && str_eq(luns[k].id, luns[i].id))

@@ -28,7 +28,7 @@ struct lun {
     int number;
     char id[LUN_ID_SIZE]; /* "" when it has none that lasts */
     char vendor[LUN_TEXT_SIZE], serial[LUN_TEXT_SIZE];
-    int64_t size;
+    int64_t size; /* 0: not known at this moment */
     int block_size;
 };
 #define LUNS_MAX 1024

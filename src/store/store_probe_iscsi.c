@@ -59,7 +59,8 @@ static bool list_luns(const char *portal, const char *target, struct error **err
         return false;
     buf_add_str(&xml, "<?xml version=\"1.0\" ?>\n<iscsi-target>\n");
     for (size_t i = 0; i < n; i++)
-        add_lun(&xml, &luns[i]);
+        if (luns[i].size > 0)
+            add_lun(&xml, &luns[i]);
     buf_add_str(&xml, "</iscsi-target>\n");
     error_set(errp, MISSING_LUN, "", "The SCSIid parameter is missing or incorrect", buf_str(&xml), NULL);
     return false;

@@ -34,6 +34,7 @@ static struct {
     struct lun luns[TARGET_LUNS_MAX];
     size_t n_luns;
     int release_says;
+    bool gives_way;
 } target;
 
 /* ---- the target ---- */
@@ -72,6 +73,17 @@ bool iscsi_luns(struct iscsi_context *c, struct lun **ret, size_t *ret_n, struct
     memcpy(*ret, target.luns, sizeof(target.luns));
     *ret_n = target.n_luns;
     return true;
+}
+
+int iscsi_measure(struct iscsi_context *c, struct lun *l) {
+    if (target.holder && target.holder != c) {
+        if (target.gives_way)
+            target.holder = NULL;
+        return -EBUSY;
+    }
+    l->size = (int64_t)BLOCK * 4096;
+    l->block_size = BLOCK;
+    return 0;
 }
 
 static bool is_refused(const struct iscsi_context *c) {
@@ -247,9 +259,21 @@ static void test_one_name_each(void **state) {
     assert_int_equal(n_disks(by_number), 2);
 }
 
+/* Another host has the board at the moment at which the LUNs are looked at, and lets it go when it is asked again. */
+static void test_busy_board(void **state) {
+    struct host a = arrive();
+    target.holder = &target.sessions[0];
+    target.gives_way = true;
+    target.luns[0].size = target.luns[1].size = 0;
+    assert_int_equal(n_disks(PLACE), 0);
+    assert_null(target.holder);
+    leave(&a);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_one_holder, setup), cmocka_unit_test_setup(test_late_write, setup),
-        cmocka_unit_test_setup(test_release_unknown, setup), cmocka_unit_test_setup(test_one_name_each, setup)};
+        cmocka_unit_test_setup(test_release_unknown, setup), cmocka_unit_test_setup(test_one_name_each, setup),
+        cmocka_unit_test_setup(test_busy_board, setup)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
