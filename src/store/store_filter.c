@@ -50,14 +50,37 @@ bool filter_compress(struct filter *f, const char *with, int out, struct error *
     return ok;
 }
 
+/* The first bytes of a socket, which stay in it; fewer only when there are no more. Looking alone waits for no more
+ * than one byte, MSG_WAITALL or not, unless it is to look behind what it has seen (SO_PEEK_OFF, socket(7)). */
+static int look_ahead(int fd, unsigned char *ret, size_t size, size_t *ret_n) {
+    int on = 0, off = -1, r = 0;
+    size_t n = 0;
+    if (setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &on, sizeof(on)) < 0)
+        return -errno;
+    for (ssize_t k = 1; n < size && k != 0;) {
+        k = recv(fd, ret + n, size - n, MSG_PEEK);
+        if (k < 0 && errno != EINTR) {
+            r = -errno;
+            break;
+        }
+        n += (size_t)MAX(k, 0);
+    }
+    if (setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &off, sizeof(off)) < 0 && r == 0)
+        r = -errno;
+    *ret_n = n;
+    return r;
+}
+
 bool filter_unpack(struct filter *f, int in, struct error **errp) {
     static const unsigned char gzip[] = {0x1f, 0x8b}, zstd[] = {0x28, 0xb5, 0x2f, 0xfd};
     unsigned char first[4] = {0};
     *f = (struct filter){.fd = in};
-    ssize_t n;
-    do
-        n = recv(in, first, sizeof(first), MSG_PEEK | MSG_WAITALL);
-    while (n < 0 && errno == EINTR);
+    size_t n = 0;
+    int r = look_ahead(in, first, sizeof(first), &n);
+    if (r < 0) {
+        error_setf(errp, ERR_IMPORT_ERROR, "the stream cannot be read: %s", strerror(-r));
+        return false;
+    }
     bool is_gzip = n >= 2 && memcmp(first, gzip, sizeof(gzip)) == 0,
          is_zstd = n >= 4 && memcmp(first, zstd, sizeof(zstd)) == 0;
     if (!is_gzip && !is_zstd)
