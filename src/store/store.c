@@ -152,7 +152,11 @@ static bool clear(const struct request *r, struct error **errp) {
     _cleanup_strv_ struct strv held = {0};
     int e = r->f.ops->list(r->f.at, LEASES_FOLDER, VDIS_MAX, &held);
     if (e == 0 && held.n) {
-        refuse(errp, "a disk has a lease still (xe vdi-unlock)", held.items[0]);
+        refuse(errp,
+               str_starts(held.items[0], LEASES_DAMAGED)
+                   ? "a lease cannot be read, and may be any disk's (xe vdi-unlock, of one that is refused for it)"
+                   : "a disk has a lease still (xe vdi-unlock)",
+               held.items[0]);
         return false;
     }
     if (e == 0)

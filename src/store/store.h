@@ -40,7 +40,7 @@
  *   lease_pass       vdis, vm, to_host, to_generation       from this host to another, in one step for each disk
  *   lease_sweep      running (a set of uuids of VMs)        gives back what stands for nothing here -> n
  *   lease_break      vdi or nothing, holder (a host) or nothing   by a person's word -> n
- *   lease_list       -> leases: a set of maps: vdi, host, vm, generation
+ *   lease_list       -> leases: a set of maps: vdi, host, vm, generation; damaged where nobody can tell of which disk
  * With `parent`, a process, the helper program does nothing when that is not its parent, and ends when it does.
  * And without a repository, `path` empty:
  *   probe            type, server, serverpath or nothing    -> xml: what is there, as XenServer says it

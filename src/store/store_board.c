@@ -122,7 +122,8 @@ static int board_list(void *at, const char *name, size_t max, struct strv *ret) 
     int r = board_find_slot(b, &p.vdi, &slot, lease);
     if (r == 0 && *lease)
         strv_add(ret, lease);
-    return r;
+    /* As a lease that cannot be read, which is what each of them may be. */
+    return r == -EBADMSG ? board_list_damaged(b, &p.vdi, ret) : r;
 }
 
 static int board_stat(void *at, const char *name, struct folder_stat *ret) {
@@ -138,6 +139,8 @@ static int board_unlink(void *at, const char *name) {
     _cleanup_path_ struct path p = {0};
     if (!path_parse(name, &p) || !p.name)
         return -ENOENT;
+    if (p.is_disk && str_starts(p.name, LEASES_DAMAGED))
+        return board_clear_damaged(b, p.name);
     if (p.is_disk)
         return board_swap(b, &p.vdi, p.name, "");
     fresh_forget(b, fresh_at(b, p.folder));

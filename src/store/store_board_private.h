@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 #include "store/store_iscsi.h"
+#include "store/store_lease.h"
 
 #define CHUNK 64 /* blocks that are read at once */
 
@@ -35,5 +36,13 @@ int board_find_slot(struct board *b, const struct uuid *vdi, unsigned *ret_slot,
                     char ret_name[static LEASE_NAME_SIZE]) _warn_unused_;
 /* From one lease to the next ("" is none), in one step; -ENOENT and -ENOTEMPTY when it is another by then. */
 int board_swap(struct board *b, const struct uuid *vdi, const char *expected, const char *next) _warn_unused_;
-/* Disks that have a lease. */
+/*
+ * Slots that cannot be read, as names (LEASES_DAMAGED and their number): they may be of any disk, so they are in the
+ * way of each whose search passes them before it finds its own. Those in the way of one disk, or (NULL) all.
+ */
+int board_list_damaged(struct board *b, const struct uuid *vdi, struct strv *ret) _warn_unused_;
+/* Such a slot becomes nobody's, by a person's word. It stays taken: searches go on past it. -ENOENT: it is not damaged.
+ */
+int board_clear_damaged(struct board *b, const char *name) _warn_unused_;
+/* Disks that have a lease, and damaged slots. */
 int board_list_leases(struct board *b, size_t max, struct strv *ret) _warn_unused_;

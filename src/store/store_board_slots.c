@@ -136,6 +136,47 @@ int board_find_slot(struct board *b, const struct uuid *vdi, unsigned *ret_slot,
     return is_damaged ? -EBADMSG : -ENOSPC;
 }
 
+int board_list_damaged(struct board *b, const struct uuid *vdi, struct strv *ret) {
+    unsigned first = vdi ? board_first_slot(vdi) : 0;
+    char block[BOARD_BLOCK_MAX], name[LEASE_NAME_SIZE];
+    for (unsigned i = 0; i < BOARD_SLOTS; i++) {
+        unsigned slot = (first + i) % BOARD_SLOTS;
+        struct uuid u;
+        int r = board_read_blocks(b, 1 + slot, 1, block);
+        if (r < 0)
+            return r;
+        enum board_slot what = board_slot_parse(block, (size_t)b->board.block_size, &u, name);
+        if (what == SLOT_DAMAGED)
+            strv_take(ret, strf(LEASES_DAMAGED "%u", slot));
+        if (vdi && (what == SLOT_EMPTY || (what == SLOT_DISK && uuid_eq(&u, vdi))))
+            return 0;
+    }
+    return 0;
+}
+
+static int clear_alone(struct board *b, void *userdata) {
+    const unsigned *slot = userdata;
+    static const struct uuid nobody = {0};
+    char block[BOARD_BLOCK_MAX], name[LEASE_NAME_SIZE];
+    struct uuid u;
+    int r = board_read_blocks(b, 1 + *slot, 1, block);
+    if (r < 0)
+        return r;
+    if (board_slot_parse(block, (size_t)b->board.block_size, &u, name) != SLOT_DAMAGED)
+        return -ENOENT;
+    board_slot_format(&nobody, "", block, (size_t)b->board.block_size);
+    r = iscsi_write_blocks(b->c, &b->board, 1 + *slot, 1, block);
+    return r == -EBUSY ? -EAGAIN : r;
+}
+
+int board_clear_damaged(struct board *b, const char *name) {
+    int64_t n;
+    if (!str_starts(name, LEASES_DAMAGED) || !str_parse_int(name + strlen(LEASES_DAMAGED), 0, BOARD_SLOTS - 1, &n))
+        return -ENOENT;
+    unsigned slot = (unsigned)n;
+    return board_alone(b, clear_alone, &slot);
+}
+
 struct swap {
     const struct uuid *vdi;
     const char *expected, *next;
@@ -171,8 +212,11 @@ int board_list_leases(struct board *b, size_t max, struct strv *ret) {
         for (unsigned i = 0; i < CHUNK; i++) {
             char name[LEASE_NAME_SIZE], text[UUID_TEXT_SIZE];
             struct uuid u;
-            if (board_slot_parse(blocks + i * size, size, &u, name) == SLOT_DISK && *name && ret->n < max)
+            enum board_slot what = board_slot_parse(blocks + i * size, size, &u, name);
+            if (what == SLOT_DISK && *name && ret->n < max)
                 strv_add(ret, uuid_text(&u, text));
+            if (what == SLOT_DAMAGED && ret->n < max)
+                strv_take(ret, strf(LEASES_DAMAGED "%u", at + i));
         }
     }
     return 0;

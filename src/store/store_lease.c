@@ -203,8 +203,13 @@ static bool each(const struct folder *f, lease_fn *fn, void *userdata, struct er
     for (size_t i = 0; i < disks.n; i++) {
         struct uuid vdi;
         bool is_new = str_starts(disks.items[i], NEW_PREFIX);
-        if (!is_new && !uuid_parse(disks.items[i], &vdi))
+        if (!is_new && !uuid_parse(disks.items[i], &vdi)) {
+            /* On a board: of a disk that nobody can tell (store_board.h). */
+            if (str_starts(disks.items[i], LEASES_DAMAGED) &&
+                !fn(f, LEASES_FOLDER, disks.items[i], NULL, NULL, userdata, errp))
+                return false;
             continue;
+        }
         _cleanup_free_ char *folder = strf(LEASES_FOLDER "/%s", disks.items[i]);
         _cleanup_strv_ struct strv names = {0};
         r = names_of(f, folder, &names);
@@ -249,23 +254,39 @@ bool lease_sweep(const struct folder *f, const struct uuid *host, int64_t genera
 }
 
 struct breaking {
-    const struct uuid *vdi, *host;
+    const struct uuid *host;
     int64_t n;
 };
 
 static bool break_one(const struct folder *f, const char *folder, const char *name, const struct uuid *vdi,
                       const struct lease_id *id, void *userdata, struct error **errp) {
     struct breaking *b = userdata;
-    if (!vdi || (b->vdi && !uuid_eq(vdi, b->vdi)) || (b->host && (!id || !uuid_eq(&id->host, b->host))))
+    if (!vdi || (b->host && (!id || !uuid_eq(&id->host, b->host))))
         return true;
     b->n++;
     return remove_lease(f, folder, name, errp);
 }
 
+/* Whatever lies there for one disk, also what cannot be read. */
+static bool break_disk(const struct folder *f, const struct uuid *vdi, struct breaking *b, struct error **errp) {
+    _cleanup_free_ char *folder = folder_of(vdi);
+    _cleanup_strv_ struct strv names = {0};
+    int r = names_of(f, folder, &names);
+    if (r < 0)
+        return fail(errp, "cannot read", folder, r);
+    for (size_t i = 0; i < names.n; i++) {
+        struct lease_id id;
+        bool is_lease = lease_parse(names.items[i], &id);
+        if (!break_one(f, folder, names.items[i], vdi, is_lease ? &id : NULL, b, errp))
+            return false;
+    }
+    return true;
+}
+
 bool lease_break(const struct folder *f, const struct uuid *vdi, const struct uuid *host, int64_t *ret_n,
                  struct error **errp) {
-    struct breaking b = {.vdi = vdi, .host = host};
-    bool ok = each(f, break_one, &b, errp);
+    struct breaking b = {.host = host};
+    bool ok = vdi ? break_disk(f, vdi, &b, errp) : each(f, break_one, &b, errp);
     if (ok)
         *ret_n = b.n;
     return ok;
@@ -275,8 +296,11 @@ static bool list_one(const struct folder *f, const char *folder, const char *nam
                      const struct lease_id *id, void *userdata, struct error **errp) {
     struct value v = value_map();
     char text[UUID_TEXT_SIZE];
-    if (vdi) {
-        value_map_add(&v, "vdi", value_string(uuid_text(vdi, text)));
+    bool is_damaged = !vdi && str_starts(name, LEASES_DAMAGED);
+    if (is_damaged)
+        value_map_add(&v, "damaged", value_string(name));
+    if (vdi || is_damaged) {
+        value_map_add(&v, "vdi", value_string(vdi ? uuid_text(vdi, text) : ""));
         value_map_add(&v, "host", value_string(id ? uuid_text(&id->host, text) : ""));
         value_map_add(&v, "vm", value_string(id ? uuid_text(&id->vm, text) : ""));
         value_map_add(&v, "generation", value_int(id ? id->generation : 0));

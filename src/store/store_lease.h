@@ -28,13 +28,18 @@ bool lease_pass(const struct folder *f, const struct uuid *vdi, const struct lea
 /* Gives back what this host has of earlier boots, or of VMs that are not running on it. `*ret_n`: how many. */
 bool lease_sweep(const struct folder *f, const struct uuid *host, int64_t generation, const struct uuid *running,
                  size_t n_running, int64_t *ret_n, struct error **errp) _warn_unused_;
-/* By a person's word: takes them from `host` (NULL: whoever it is), of one disk or (NULL) of all. */
+/* By a person's word: takes them from `host` (NULL: whoever it is), of one disk or (NULL) of all. Of one disk, and from
+ * whoever it is, also what cannot be read. */
 bool lease_break(const struct folder *f, const struct uuid *vdi, const struct uuid *host, int64_t *ret_n,
                  struct error **errp) _warn_unused_;
-/* All leases, as a set of maps: vdi, host, vm, generation. */
+/* All leases, as a set of maps: vdi, host, vm, generation; what may be of any disk with vdi "" and `damaged`, its name.
+ */
 bool lease_list(const struct folder *f, struct value *ret, struct error **errp) _warn_unused_;
 /* Whether this storage does what leases need: refuses to rename a folder over one that is not empty. */
 bool lease_check_storage(const struct folder *f, struct error **errp) _warn_unused_;
 /* The folder of a disk's leases goes, when there is no lease in it; all of them, with vdi NULL. */
 void lease_forget(const struct folder *f, const struct uuid *vdi);
 #define LEASES_FOLDER ".leases"
+/* Begins the name of what may be the lease of any disk (a block of a board that cannot be read): it stands among the
+ * leases of each disk that is not given to anybody because of it. */
+#define LEASES_DAMAGED "damaged-"

@@ -270,10 +270,51 @@ static void test_busy_board(void **state) {
     leave(&a);
 }
 
+/* A block that cannot be read may be any disk's lease: those that come by it are refused until a person says so. */
+static void test_damaged(void **state) {
+    struct host a = arrive(), b = arrive();
+    struct uuid vdi = uuid_random(), next;
+    char text[UUID_TEXT_SIZE];
+    unsigned slot = board_first_slot(&vdi);
+    do
+        next = uuid_random();
+    while (board_first_slot(&next) != slot);
+    assert_true(take(&b, &next)); /* it has the slot that both look for first */
+    assert_true(take(&a, &vdi));
+    memset(target.blocks[1 + slot], 'x', BLOCK);
+    assert_true(take(&a, &vdi)); /* found behind it */
+    assert_false(take(&b, &next));
+    assert_string_equal(error_code(b.error), ERR_SR_BACKEND_FAILURE);
+    struct value all;
+    assert_true(lease_list(&b.f, &all, &a.error));
+    assert_int_equal(all.set.n, 2);
+    unsigned n_damaged = 0;
+    for (size_t i = 0; i < all.set.n; i++)
+        n_damaged += value_map_str(&all.set.items[i], "damaged") != NULL;
+    assert_int_equal(n_damaged, 1);
+    value_done(&all);
+    int64_t n = 0;
+    assert_true(lease_break(&a.f, NULL, &b.id.host, &n, &a.error));
+    assert_int_equal(n, 0); /* nobody can say whose it is */
+    assert_true(lease_sweep(&b.f, &b.id.host, 1, NULL, 0, &n, &a.error));
+    assert_int_equal(n, 0);
+    assert_true(lease_break(&a.f, &next, NULL, &n, &a.error));
+    assert_int_equal(n, 1);
+    assert_true(take(&b, &next));
+    assert_false(take(&b, &vdi)); /* what lay behind it is found as before */
+    assert_string_equal(error_param(b.error, 2), uuid_text(&a.id.host, text));
+    assert_true(lease_break(&a.f, &next, NULL, &n, &a.error));
+    assert_int_equal(n, 1);
+    assert_true(lease_break(&a.f, &next, NULL, &n, &a.error));
+    assert_int_equal(n, 0);
+    leave(&a);
+    leave(&b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_one_holder, setup), cmocka_unit_test_setup(test_late_write, setup),
+        cmocka_unit_test_setup(test_one_holder, setup),      cmocka_unit_test_setup(test_late_write, setup),
         cmocka_unit_test_setup(test_release_unknown, setup), cmocka_unit_test_setup(test_one_name_each, setup),
-        cmocka_unit_test_setup(test_busy_board, setup)};
+        cmocka_unit_test_setup(test_busy_board, setup),      cmocka_unit_test_setup(test_damaged, setup)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
