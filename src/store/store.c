@@ -140,6 +140,30 @@ static void remove_leftovers(const struct request *r) {
             (void)r->f.ops->unlink(r->f.at, names.items[i]);
 }
 
+/* What an import of this daemon has left that did not end by itself; `id` is its transfer. */
+static bool op_import_forget(const struct request *r, struct value *ret, struct error **errp) {
+    const char *host = str_or_empty(value_map_str(r->args, "host")), *run = str_or_empty(value_map_str(r->args, "run"));
+    _cleanup_strv_ struct strv names = {0};
+    struct uuid id;
+    char text[UUID_TEXT_SIZE];
+    if (!check_mark(r, errp))
+        return false;
+    if (str_empty(host) || str_empty(run) || !uuid_of(r->args, "id", &id)) {
+        refuse(errp, "the request is not complete", r->path);
+        return false;
+    }
+    _cleanup_free_ char *prefix = strf(STORE_IMPORT_PREFIX "%s-%s-%s-", host, run, uuid_text(&id, text));
+    int e = list_folder(&r->f, &names);
+    for (size_t i = 0; i < names.n && e == 0; i++)
+        if (str_starts(names.items[i], prefix)) {
+            e = r->f.ops->unlink(r->f.at, names.items[i]);
+            e = e == -ENOENT ? 0 : e;
+        }
+    if (e < 0)
+        store_error(errp, "cannot remove what an import has left in", r->path, e);
+    return e == 0;
+}
+
 static bool op_attach(const struct request *r, struct value *ret, struct error **errp) {
     if (!check_mark(r, errp))
         return false;
@@ -380,6 +404,7 @@ struct op {
 static const struct op ops[] = {{"create", op_create},
                                 {"attach", op_attach},
                                 {"check", op_check},
+                                {"import_forget", op_import_forget},
                                 {"destroy", op_destroy},
                                 {"stat", op_stat},
                                 {"scan", op_scan},

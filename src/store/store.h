@@ -32,6 +32,7 @@
  *                    the disk and `child` go on from it      -> physical_size of the base
  *   vdi_copy         vdi, format, to_path, to_sr, to, to_format   -> virtual_size, physical_size
  *   check            that it still answers
+ *   import_forget    host, run, id: removes what the transfer has left half-made
  * On storage that hosts share (store_place_core.h) every request says for whom it is: `host` (a uuid) and `generation`
  * (its boots); operations that write a disk hold its lease meanwhile, and VDI_IN_USE says who has it. Also there:
  *   open             disks (a set of maps: vdi, format, write), vm   takes the leases of those that are written

@@ -19,6 +19,7 @@
 #include "store/store_private.h"
 #include "store/store_probe.h"
 #include "store/store_stream.h"
+#include "store/store_watch.h"
 
 #define KEPT_MS 20000
 
@@ -63,6 +64,7 @@ static bool run(const char *op, const struct value *args, struct value *ret, str
 
 /* `muster-store stream`: the request is the same, the content goes through a descriptor of its own. */
 static bool run_stream(const char *op, const struct value *args, struct value *ret, struct error **errp) {
+    watch_stream(CHILD_DATA_FD);
     return store_stream_run(op, args, CHILD_DATA_FD, ret, errp);
 }
 
@@ -86,7 +88,7 @@ int main(int argc, char **argv) {
         const struct value *parent = value_map_get(&args, "parent");
         if (!bind_to(parent ? value_as_int(parent) : 0))
             return 1;
-        if (!is_stream) { /* a stream ends when musterd cuts it */
+        if (!is_stream) { /* a stream ends when musterd cuts it (store_watch.h) */
             (void)alarm((unsigned)(store_deadline_ms(op) / 1000) + 5);
             image_limit_tools(tools_ms(op));
         }

@@ -7,6 +7,7 @@
 #include "model/model.h"
 #include "store/store_qcow2_core.h"
 #include "store/store_stream_private.h"
+#include "store/store_watch.h"
 
 bool qcow2_export(struct disk *d, int fd, struct error **errp) {
     _cleanup_free_ uint8_t *map = disk_map(d, QCOW2_CLUSTER, errp), *cluster = xcalloc(1, QCOW2_CLUSTER);
@@ -78,8 +79,10 @@ bool qcow2_import(struct image *i, int64_t size, const struct value *args, struc
         return false;
     }
     int64_t room = (s->announced + 65535) / 65536 * 65536;
-    if (!image_begin(&upload, i->p, args, 1, "raw", room, errp) || !receive(&upload, head, s, errp) ||
-        !image_complete(&upload, errp) || !image_complete(i, errp) || !is_sound(&upload, errp))
+    if (!image_begin(&upload, i->p, args, 1, "raw", room, errp) || !receive(&upload, head, s, errp))
+        return false;
+    watch_all_read();
+    if (!image_complete(&upload, errp) || !image_complete(i, errp) || !is_sound(&upload, errp))
         return false;
     /* Without a word about its cache it would never flush. */
     const char *const argv[] = {"convert", "-q", "-n",   "-f",        "qcow2", "-O",

@@ -11,6 +11,7 @@
 #include "model/model.h"
 #include "store/store_snapshot.h"
 #include "store/store_stream_private.h"
+#include "store/store_watch.h"
 
 static const char zeroes[ZERO_GRAIN];
 
@@ -263,8 +264,10 @@ static bool vdi_import(const struct value *args, int fd, struct value *ret, stru
     char text[UUID_TEXT_SIZE];
     if (!job_open(&j, args, errp) || !place_makes_disks(&j.p, errp) ||
         (s.announced > 0 && !place_has_room(&j.p, s.announced, errp)) ||
-        !image_begin(&i, &j.p, args, 0, j.format, size, errp) || !read_into(&j, &i, args, size, &s, errp) ||
-        (i.disk && !image_complete(&i, errp)) || !image_place(&i, &j.vdi, errp))
+        !image_begin(&i, &j.p, args, 0, j.format, size, errp) || !read_into(&j, &i, args, size, &s, errp))
+        return false;
+    watch_all_read();
+    if ((i.disk && !image_complete(&i, errp)) || !image_place(&i, &j.vdi, errp))
         return false;
     /* From here on it is the disk's content; that it cannot be measured changes nothing, the next scan does it. */
     _cleanup_free_ char *name = strf("%s.%s", uuid_text(&j.vdi, text), j.format);

@@ -10,6 +10,7 @@
 #include "store/store_snapshot.h"
 #include "store/store_stream_private.h"
 #include "store/store_tar_core.h"
+#include "store/store_watch.h"
 #include "store/store_xva_core.h"
 #include "wire/value_xml.h"
 
@@ -303,8 +304,10 @@ bool vm_import(const struct value *args, int fd, struct value *ret, struct error
               (length <= 0 || place_has_room(&r.p, length, errp)) && filter_unpack(&f, fd, errp);
     r.s = (struct source){.fd = f.fd, .announced = -1};
     r.chunk = xcalloc(1, XVA_CHUNK);
-    ok = ok && read_ova(&r, errp) && read_pieces(&r, errp) && turn_to(&r, -1, errp) && check_whole(&r, errp) &&
-         place_all(&r, ret, errp);
+    ok = ok && read_ova(&r, errp) && read_pieces(&r, errp);
+    if (ok)
+        watch_all_read();
+    ok = ok && turn_to(&r, -1, errp) && check_whole(&r, errp) && place_all(&r, ret, errp);
     for (size_t i = 0; i < XVA_DISKS_MAX; i++)
         image_done(&r.images[i]);
     place_close(&r.p);

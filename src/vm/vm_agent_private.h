@@ -47,7 +47,8 @@ struct vm_agent {
     struct vm_keys *keys;
     struct vm_arrival *arrivals;
     struct vm_leaving *leavings;
-    struct vm_transfer *transfers;  /* vm_agent_transfer.c */
+    struct vm_transfer *transfers; /* vm_agent_transfer.c */
+    struct vm_forgetting *forgettings;
     uint64_t n_turns;               /* looks and steps of theirs */
     struct disk_copy *disk_copies;  /* vm_agent_disk_move.c */
     struct disk_whole *disk_wholes; /* vm_agent_disk_whole.c */

@@ -11,6 +11,7 @@
 
 #include "base/str.h"
 #include "loop/child.h"
+#include "store/store.h"
 #include "store/store_message.h"
 #include "vm/vm_agent_private.h"
 
@@ -22,6 +23,8 @@
 #define RESULT_MS (15 * 60 * 1000)      /* how long its outcome is kept for who asks */
 #define RUN_MS (48ull * 60 * 60 * 1000) /* a stream that nobody cuts */
 #define ANSWER_MAX (16 << 20)
+#define FORGET_TRIES 60
+#define FORGET_AGAIN_MS (60 * 1000)
 
 struct vm_transfer {
     struct vm_agent *a;
@@ -45,6 +48,8 @@ static struct vm_transfer *find(const struct vm_agent *a, const struct uuid *id)
     return t;
 }
 
+static void forget_free(struct vm_forgetting *f);
+
 static void free_transfer(struct vm_transfer *t) {
     for (struct vm_transfer **at = &t->a->transfers; *at; at = &(*at)->next)
         if (*at == t) {
@@ -62,6 +67,8 @@ static void free_transfer(struct vm_transfer *t) {
 }
 
 void vm_transfers_free(struct vm_agent *a) {
+    while (a->forgettings)
+        forget_free(a->forgettings);
     while (a->transfers)
         free_transfer(a->transfers);
 }
@@ -89,6 +96,76 @@ static void answer(struct vm_transfer *t) {
     free_transfer(t);
 }
 
+/* ---- what a helper that was killed has left ---- */
+
+struct vm_forgetting {
+    struct vm_agent *a;
+    struct value args;
+    struct error *error;
+    struct loop_source *timer; /* until it is tried again */
+    unsigned n_tries;
+    struct vm_forgetting *next;
+};
+
+static void forget_free(struct vm_forgetting *f) {
+    for (struct vm_forgetting **at = &f->a->forgettings; *at; at = &(*at)->next)
+        if (*at == f) {
+            *at = f->next;
+            break;
+        }
+    loop_source_free(f->timer);
+    value_done(&f->args);
+    error_free(f->error);
+    free(f);
+}
+
+static void forget_job(void *data) {
+    struct vm_forgetting *f = data;
+    struct value result;
+    if (store_run("import_forget", &f->args, &result, &f->error))
+        value_done(&result);
+}
+
+static void on_forget_timer(struct loop_source *s, void *userdata);
+
+static void forgotten(void *data) {
+    struct vm_forgetting *f = data;
+    bool is_done = !f->error || f->a->is_freed;
+    if (!is_done && ++f->n_tries == FORGET_TRIES) {
+        log_warn("an import has left a file that the next start of the daemon removes: %s", error_text(f->error));
+        is_done = true;
+    }
+    if (is_done) {
+        forget_free(f);
+        return;
+    }
+    error_free(TAKE(f->error));
+    f->timer = loop_add_timer(f->a->loop, FORGET_AGAIN_MS, on_forget_timer, f);
+}
+
+static void forget_try(struct vm_forgetting *f) {
+    worker_submit(f->a->storage, str_or_empty(value_map_str(&f->args, "sr")), forget_job, forgotten, f);
+}
+
+static void on_forget_timer(struct loop_source *s, void *userdata) {
+    struct vm_forgetting *f = userdata;
+    loop_source_free(TAKE(f->timer));
+    forget_try(f);
+}
+
+static void forget(const struct vm_transfer *t) {
+    struct vm_forgetting *f = xnew0(struct vm_forgetting);
+    *f = (struct vm_forgetting){.a = t->a, .args = value_map(), .next = t->a->forgettings};
+    t->a->forgettings = f;
+    value_map_add(&f->args, "path", value_string(str_or_empty(value_map_str(&t->args, "path"))));
+    value_map_add(&f->args, "sr", value_string(str_or_empty(value_map_str(&t->args, "sr"))));
+    value_map_add(&f->args, "id", value_uuid(&t->id));
+    vm_leases_sign(t->a, &f->args);
+    forget_try(f);
+}
+
+/* ---- the helper ---- */
+
 static void on_helper_ended(const struct child_result *r, void *userdata) {
     struct vm_transfer *t = userdata;
     t->child = NULL;
@@ -100,6 +177,8 @@ static void on_helper_ended(const struct child_result *r, void *userdata) {
                    buf_str(&r->err));
     else
         (void)!store_answer_read(buf_str(&r->out), r->out.size, &t->result, &t->error);
+    if (r->exit_code != 0 && str_ends(t->op, "_import")) /* it could not tidy up itself */
+        forget(t);
     if (t->error)
         vm_leases_explain(t->a, &t->error);
     vm_leases_look(t->a);

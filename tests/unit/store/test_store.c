@@ -135,6 +135,27 @@ static void test_leftovers(void **state) {
     assert_true(fs_exists(paths[2]));
 }
 
+/* Of one import, when it is said that it has ended. */
+static void test_forget(void **state) {
+    struct rig *r = *state;
+    struct uuid host = uuid_random(), now = uuid_random(), ended = uuid_random(), goes_on = uuid_random();
+    char paths[3][512], a[UUID_TEXT_SIZE], b[UUID_TEXT_SIZE], c[UUID_TEXT_SIZE];
+    for (size_t i = 0; i < 3; i++) {
+        (void)snprintf(paths[i], sizeof(paths[i]), "%s/import-%s-%s-%s-%zu.qcow2", r->path, uuid_text(&host, a),
+                       uuid_text(&now, b), uuid_text(i < 2 ? &ended : &goes_on, c), i);
+        assert_int_equal(fs_write_atomic(paths[i], "half", 4, 0600), 0);
+    }
+    struct value args = args_of(r, NULL, NULL);
+    put_uuid(&args, "host", &host);
+    put_uuid(&args, "run", &now);
+    must_not(r, "import_forget", value_copy(&args), ERR_SR_BACKEND_FAILURE); /* of which? */
+    put_uuid(&args, "id", &ended);
+    must(r, "import_forget", value_copy(&args));
+    assert_false(fs_exists(paths[0]) || fs_exists(paths[1]));
+    assert_true(fs_exists(paths[2]));
+    must(r, "import_forget", args); /* again */
+}
+
 static struct value fork_args(struct rig *r, const struct uuid *vdi, const struct uuid *base,
                               const struct uuid *child) {
     struct value args = args_of(r, vdi, "qcow2");
@@ -243,6 +264,7 @@ static void test_paths(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_life, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_leftovers, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_forget, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_fork_and_copy, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_fork_undone, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_strangers, setup, teardown),
