@@ -142,7 +142,8 @@ static pid_t hold_open(const char *file, const char *name) {
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     pid_t pid = fork();
     if (pid == 0) {
-        bool ok = prctl(PR_SET_NAME, name) == 0 && open(file, O_RDONLY | O_CLOEXEC) >= 0 && write(ends[1], "x", 1) == 1;
+        bool ok = prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && prctl(PR_SET_NAME, name) == 0 &&
+                  open(file, O_RDONLY | O_CLOEXEC) >= 0 && write(ends[1], "x", 1) == 1;
         while (ok)
             pause();
         _exit(1);
