@@ -254,9 +254,10 @@ void db_server_join(struct db_server *s, const char *address, const struct strv 
 }
 
 /* One that was told to leave and cannot votes for nobody and stands in no election, until it is started anew. */
-static void add_undo_leave(struct db_server *s) {
+static void step_arm_restart(struct db_server *s) {
     server_add_undo(s, step_stop);
     server_add_undo(s, step_start_voter);
+    server_next(s);
 }
 
 void db_server_leave(struct db_server *s, unsigned timeout_s, db_server_done_fn *done, void *userdata) {
@@ -265,11 +266,11 @@ void db_server_leave(struct db_server *s, unsigned timeout_s, db_server_done_fn 
     s->timeout_s = timeout_s;
     s->why = xstrdup("left");
     server_add(s, step_refuse_last);
+    server_add(s, step_arm_restart);
     server_add(s, step_leave);
     server_add(s, step_wait_removed);
     server_add(s, step_stop);
     server_add(s, step_set_aside);
-    add_undo_leave(s);
     server_go(s);
 }
 
@@ -338,9 +339,9 @@ void db_server_change_address(struct db_server *s, const char *old_address, cons
         add_dissolve(s);
     } else {
         server_add(s, step_refuse_last);
+        server_add(s, step_arm_restart);
         server_add(s, step_leave);
         server_add(s, step_wait_removed);
-        add_undo_leave(s);
         server_add(s, step_arm_rejoin);
         add_join(s, server_add);
     }
