@@ -3,9 +3,13 @@
 
 #include <string.h>
 
-/* Patience per try, ms. A busy host answers late: negatives are believed only after all of these. */
+/*
+ * Patience per try, ms. A busy host answers late: that a path is dead is believed only after all of these. That it is
+ * limited may be looked into one try sooner, as every ladder asks for the wanted size too.
+ */
 static const uint16_t patience[] = {200, 300, 400, 600};
-#define LADDER_PATIENCE_MS 350
+#define TRIES_BEFORE_LADDER 3
+#define LADDER_PATIENCE_MS 300
 #define LADDER_TRIES 2
 #define BAD_PERIOD_MS 700
 /*
@@ -14,7 +18,7 @@ static const uint16_t patience[] = {200, 300, 400, 600};
  */
 #define SUSPICION_MIN_AGE_MS 700
 #define SUSPICION_TRY 2 /* answers that were lost in a row */
-#define N_RUNGS 10
+#define N_RUNGS 14
 #define ANSWERS_PER_SECOND 4000
 /* Edges that may be in flight at once: bounds the burst (each sends at most N_RUNGS frames). */
 #define MAX_ACTIVE 128
@@ -225,10 +229,13 @@ static void begin_ask(struct probe_core *c, struct edge *e, uint64_t now_ms) {
     e->due_ms = now_ms + patience[0];
 }
 
-/* The next set of sizes strictly between what passed and what did not; true when there are any. */
+/*
+ * The next set of sizes between what passed and what did not, and the wanted size while nothing smaller is known to
+ * stop: what was only slow is then still proven. False when there is nothing between.
+ */
 static bool begin_ladder(struct probe_core *c, struct edge *e, uint64_t now_ms) {
-    static const uint16_t usual[] = {576,  1280, 1400, 1492, 1496,
-                                     1500, 1504, 2000, 4000, 8000}; /* sizes that real paths stop at */
+    /* Sizes that real paths stop at, most of them with the next one, so that one set of answers is exact. */
+    static const uint16_t usual[] = {576, 1280, 1400, 1492, 1493, 1496, 1497, 1500, 1501, 1504, 2000, 4000, 8000};
     e->phase = PHASE_LADDER;
     e->try = 0;
     e->nonce = next_random(c) & ~0xffull;
@@ -239,12 +246,16 @@ static bool begin_ladder(struct probe_core *c, struct edge *e, uint64_t now_ms) 
             if (usual[i] > e->pass && usual[i] < e->stop)
                 e->rungs[e->n_rungs++] = usual[i];
     } else {
-        unsigned gap = e->stop - e->pass, n = MIN(gap - 1, (unsigned)N_RUNGS);
+        unsigned gap = e->stop - e->pass, n = MIN(gap - 1, (unsigned)N_RUNGS - 1);
         for (unsigned i = 1; i <= n; i++)
             e->rungs[e->n_rungs++] = (uint16_t)(e->pass + gap * i / (n + 1));
     }
     e->due_ms = now_ms + LADDER_PATIENCE_MS;
-    return e->n_rungs > 0;
+    if (!e->n_rungs)
+        return false;
+    if (e->stop == e->e.wanted)
+        e->rungs[e->n_rungs++] = e->e.wanted;
+    return true;
 }
 
 static void ladder_result(struct probe_core *c, struct edge *e, uint64_t now_ms, probe_send_fn *send, void *userdata) {
@@ -299,7 +310,9 @@ static void next_try(struct probe_core *c, struct edge *e, uint64_t now_ms, prob
         return;
     }
     /* What is known to be bad is only checked, not doubted. */
-    unsigned n_tries = e->e.state == PROBE_LIMITED || e->e.state == PROBE_DEAD ? 2 : ARRAY_SIZE(patience);
+    unsigned n_tries = e->e.state == PROBE_LIMITED || e->e.state == PROBE_DEAD ? 2
+                       : e->answered & 1                                       ? TRIES_BEFORE_LADDER
+                                                                               : ARRAY_SIZE(patience);
     if (e->try < n_tries) {
         e->due_ms = now_ms + patience[e->try];
         send_rungs(c, e, send, userdata);
@@ -373,6 +386,8 @@ static bool receive_answer(struct probe_core *c, unsigned leg, const struct prob
         uint64_t before = c->generation;
         e->answered |= (uint16_t)(1u << rung);
         if (e->phase == PHASE_ASK && e->answered == 3)
+            conclude(c, e, PROBE_PROVEN, e->e.wanted, now_ms);
+        else if (e->phase == PHASE_LADDER && f->size == e->e.wanted)
             conclude(c, e, PROBE_PROVEN, e->e.wanted, now_ms);
         else if (e->phase == PHASE_LADDER && e->answered == (1u << e->n_rungs) - 1)
             ladder_result(c, e, now_ms, send, userdata);
