@@ -12,6 +12,7 @@
 #define MAX_PARAMS 16
 #define MAX_HOPS 3              /* from member to coordinator, and once more when the role moves meanwhile */
 #define CALL_TIMEOUT_MS 180000u /* longer than any call that is not a task takes; event.from asks for less */
+#define LOGOUT_MS 5000
 #define API_VERSION "2.23"
 
 static char *copy(const char *s) {
@@ -222,6 +223,7 @@ void client_free(struct client *c) {
         _cleanup_value_ struct value session = value_string(c->session), result = {.type = VALUE_VOID};
         struct error *e = NULL;
         client_heed_interrupt(c, false);
+        rpc_client_set_timeout(c->rpc, LOGOUT_MS); /* the server may have gone meanwhile */
         if (!rpc_client_call(c->rpc, c->config.is_host_only ? "session.local_logout" : "session.logout", &session, 1,
                              &result, &e))
             error_free(e); /* it ends by itself */

@@ -88,6 +88,7 @@ struct rpc_file {
  * alone, else into ret. */
 bool rpc_client_file(struct rpc_client *c, struct rpc_file *f, const char *const *headers, struct http_response *ret,
                      struct error **errp) _warn_unused_;
+void rpc_client_set_timeout(struct rpc_client *c, unsigned timeout_ms); /* of the calls from now on */
 /* A call under way ends with ERR_WIRE_CONNECT once *flag is not 0, which a signal handler may set; NULL: it goes on. */
 void rpc_client_set_abort(struct rpc_client *c, const volatile sig_atomic_t *flag);
 const char *rpc_client_peer_fingerprint(const struct rpc_client *c); /* of the latest call */

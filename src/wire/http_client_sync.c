@@ -118,6 +118,10 @@ bool rpc_client_get(struct rpc_client *c, const char *path, const char *const *h
     return ok;
 }
 
+void rpc_client_set_timeout(struct rpc_client *c, unsigned timeout_ms) {
+    c->target.timeout_ms = timeout_ms;
+}
+
 void rpc_client_set_abort(struct rpc_client *c, const volatile sig_atomic_t *flag) {
     c->abort_flag = flag;
 }
