@@ -16,7 +16,7 @@
 #define LOG_MODULE "virt"
 #include "base/log.h"
 
-#define N_WORKERS 3
+#define N_WORKERS 5 /* two may wait for the memory of VMs that come from another pool */
 #define RETRY_FIRST_MS 200
 #define RETRY_MAX_MS 5000
 #define DAEMON_TIMEOUT_MS 60000

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/uuid.h"
+#include "base/value.h"
 #include "loop/loop.h"
 #include "virt/virt_xml_swap_core.h"
 
@@ -67,7 +68,7 @@ const char *virt_trouble(const struct virt *v); /* why it is not up; "" when it 
 
 enum virt_op {
     VIRT_START,   /* xml; paused */
-    VIRT_RESTORE, /* path, xml (of which the disks' places count); paused */
+    VIRT_RESTORE, /* path, xml (of which the disks' places count; NULL: as the file has it); paused */
     VIRT_SAVE,    /* path: memory into a file, and the domain is gone */
     VIRT_PAUSE,
     VIRT_UNPAUSE,
@@ -103,7 +104,6 @@ void virt_list(struct virt *v, virt_list_fn *done, void *userdata);
  * "if.0.addr.1.addr" ...) to texts and numbers. With `error` there is no agent, or it is silent (5 s). On a thread of
  * its own: a guest that hangs holds up nothing but other guests' answers. `facts` is borrowed.
  */
-struct value;
 typedef void virt_guest_fn(struct error *error, const struct value *facts, void *userdata);
 void virt_guest(struct virt *v, const struct uuid *vm, virt_guest_fn *done, void *userdata);
 
@@ -145,3 +145,48 @@ typedef void virt_job_fn(struct error *error, const struct virt_job *job, void *
 void virt_job(struct virt *v, const struct uuid *vm, virt_job_fn *done, void *userdata);
 /* Gives up a move; `done` of virt_move tells when that has come to pass. Without one under way nothing happens. */
 void virt_abort(struct virt *v, const struct uuid *vm);
+
+/* ---- a VM goes to a host of another pool: no daemon there is spoken to, QEMU sends to ports that take this and no
+ * more ---- */
+
+struct virt_far_disk {
+    char *device; /* in the guest */
+    char *name;   /* of the export there */
+    unsigned port;
+};
+
+struct virt_far { /* texts are owned */
+    struct uuid vm;
+    char *address;  /* of the host there */
+    char *tls_name; /* in the certificates there */
+    char *keys;     /* folder of this move's keys, as QEMU sees it */
+    unsigned memory_port;
+    struct virt_far_disk *disks; /* n_disks */
+    size_t n_disks;
+    unsigned mib_per_s; /* 0: as fast as it goes */
+    uint64_t stall_ms;  /* without a byte */
+    bool is_emulated;   /* see virt_move */
+};
+
+/*
+ * Copies its disks while it runs (each change again), then its memory. `done` once: with NULL the guest stands still,
+ * all of it has been sent, and nothing of it has been given up here: virt_far_clean lets it go on. With an error
+ * virt_far_clean is due as well. The flight is freed with virt_flight_free, also while it is under way (`done` is then
+ * never called, and what QEMU does goes on).
+ */
+struct virt_flight;
+typedef void virt_far_done_fn(struct error *error /* borrowed */, bool was_aborted, void *userdata);
+struct virt_flight *virt_far_send(struct virt *v, struct virt_far far /* taken */, virt_far_done_fn *done,
+                                  void *userdata);
+struct virt_job virt_flight_job(const struct virt_flight *f);
+void virt_flight_abort(struct virt_flight *f);
+void virt_flight_free(struct virt_flight *f); /* accepts NULL */
+
+/* Whatever virt_far_send has made of QEMU is undone, and (`lets_run`) the guest goes on if it stands. Well also without
+ * such a VM, and again. With an error nothing is known: to be tried again. */
+typedef void virt_far_clean_fn(struct error *error /* borrowed */, void *userdata);
+void virt_far_clean(struct virt *v, const struct uuid *vm, bool lets_run, virt_far_clean_fn *done, void *userdata);
+
+/* What the guest sees of its machine (virt_machine_core.h): a map, borrowed. */
+typedef void virt_machine_fn(struct error *error, const struct value *machine, void *userdata);
+void virt_machine(struct virt *v, const struct uuid *vm, virt_machine_fn *done, void *userdata);

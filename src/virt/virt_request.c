@@ -95,9 +95,11 @@ static int take_snapshot(virDomainPtr d, const struct virt_request *r) {
 
 /* The VM as it was when its memory was written, with its disks where they are now. */
 static bool restore(virConnectPtr conn, const struct virt_request *r, struct error **errp) {
+    unsigned flags = r->paused ? VIR_DOMAIN_SAVE_PAUSED : VIR_DOMAIN_SAVE_RUNNING;
+    if (!r->xml) /* a pipe, which is read once: what it begins with is ours */
+        return virDomainRestoreFlags(conn, r->path, NULL, flags) >= 0 || fail(r, errp);
     char *saved = virDomainSaveImageGetXMLDesc(conn, r->path, VIR_DOMAIN_SAVE_IMAGE_XML_SECURE);
     char *xml = saved ? virt_xml_refit(saved, r->xml) : NULL;
-    unsigned flags = r->paused ? VIR_DOMAIN_SAVE_PAUSED : VIR_DOMAIN_SAVE_RUNNING;
     bool ok = saved && virDomainRestoreFlags(conn, r->path, xml, flags) >= 0;
     if (!ok)
         (void)fail(r, errp);

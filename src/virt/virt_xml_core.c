@@ -63,6 +63,13 @@ static void add_attribute(struct buf *out, const char *name, const char *text) {
 
 /* ---- devices ---- */
 
+/* Where a guest that comes from elsewhere has the device; else libvirt chooses. */
+static void add_slot(struct buf *out, int64_t slot) {
+    if (slot > 0)
+        buf_addf(out, "      <address type='pci' domain='0x0000' bus='0x00' slot='0x%02llx' function='0x0'/>\n",
+                 (unsigned long long)slot);
+}
+
 /* "nfs://server/path": a file of a server, which QEMU reaches by itself. As root, who makes the files: the server knows
  * accounts by number alone. */
 static void add_nfs_source(struct buf *out, const char *indent, const char *url) {
@@ -145,8 +152,9 @@ static void add_disk(struct buf *out, const struct value *d) {
     if (int_of(d, "boot") > 0)
         buf_addf(out, "      <boot order='%lld'/>\n", (long long)int_of(d, "boot"));
     if (!is_cd) { /* the guest can tell its disks apart: 20 bytes are what virtio has for it */
-        _cleanup_free_ char *serial = xstrndup(text_of(d, "id"), 20);
+        _cleanup_free_ char *serial = xstrndup(text_of(d, *text_of(d, "serial") ? "serial" : "id"), 20);
         add_element(out, "      ", "serial", serial);
+        add_slot(out, int_of(d, "slot"));
     }
     buf_add_str(out, "    </disk>\n");
 }
@@ -176,6 +184,7 @@ static void add_nic(struct buf *out, const struct value *n) {
                  (long long)kbps, (long long)kbps);
     if (int_of(n, "boot") > 0)
         buf_addf(out, "      <boot order='%lld'/>\n", (long long)int_of(n, "boot"));
+    add_slot(out, int_of(n, "slot"));
     buf_add_str(out, "    </interface>\n");
 }
 
@@ -210,7 +219,14 @@ static void add_consoles(struct buf *out, const struct value *spec, const struct
     buf_add_str(out, "    <channel type='unix'>\n      <target type='virtio' name='org.qemu.guest_agent.0'/>\n"
                      "    </channel>\n");
     buf_addf(out, "    <graphics type='vnc' socket='%s/%s.vnc'/>\n", host->run_dir, uuid);
-    buf_add_str(out, "    <video>\n      <model type='vga' vram='8192'/>\n    </video>\n");
+    buf_add_str(out, "    <video>\n      <model type='vga' vram='8192'/>\n");
+    add_slot(out, int_of(spec, "slot_video"));
+    buf_add_str(out, "    </video>\n");
+    if (int_of(spec, "slot_serial") > 0) {
+        buf_add_str(out, "    <controller type='virtio-serial' index='0'>\n");
+        add_slot(out, int_of(spec, "slot_serial"));
+        buf_add_str(out, "    </controller>\n");
+    }
 }
 
 static void add_devices(struct buf *out, const struct value *spec, const struct virt_host *host) {
@@ -219,9 +235,17 @@ static void add_devices(struct buf *out, const struct value *spec, const struct 
     add_each(out, spec, "nics", add_nic);
     if (!host->type || str_eq(host->type, "qemu") || str_eq(host->type, "kvm")) {
         add_consoles(out, spec, host);
-        buf_add_str(out, "    <controller type='usb' model='none'/>\n    <memballoon model='virtio'/>\n"
-                         "    <rng model='virtio'>\n      <backend model='random'>/dev/urandom</backend>\n"
-                         "    </rng>\n");
+        buf_add_str(out, "    <controller type='usb' model='none'/>\n    <memballoon model='virtio'");
+        if (int_of(spec, "slot_balloon") > 0) {
+            buf_add_str(out, ">\n");
+            add_slot(out, int_of(spec, "slot_balloon"));
+            buf_add_str(out, "    </memballoon>\n");
+        } else {
+            buf_add_str(out, "/>\n");
+        }
+        buf_add_str(out, "    <rng model='virtio'>\n      <backend model='random'>/dev/urandom</backend>\n");
+        add_slot(out, int_of(spec, "slot_random"));
+        buf_add_str(out, "    </rng>\n");
     }
     buf_add_str(out, "  </devices>\n");
 }
@@ -230,8 +254,11 @@ static void add_devices(struct buf *out, const struct value *spec, const struct 
 
 static void add_os(struct buf *out, const struct value *spec, const struct virt_host *host) {
     bool is_qemu = !host->type || str_eq(host->type, "qemu") || str_eq(host->type, "kvm");
-    buf_addf(out, "  <os%s>\n    <type arch='x86_64'%s>hvm</type>\n",
-             str_eq(text_of(spec, "firmware"), "uefi") ? " firmware='efi'" : "", is_qemu ? " machine='pc'" : "");
+    buf_addf(out, "  <os%s>\n    <type arch='x86_64'",
+             str_eq(text_of(spec, "firmware"), "uefi") ? " firmware='efi'" : "");
+    if (is_qemu)
+        add_attribute(out, "machine", *text_of(spec, "machine") ? text_of(spec, "machine") : "pc");
+    buf_add_str(out, ">hvm</type>\n");
     add_element(out, "    ", "kernel", text_of(spec, "kernel"));
     if (*text_of(spec, "kernel")) {
         add_element(out, "    ", "initrd", text_of(spec, "ramdisk"));
@@ -240,8 +267,27 @@ static void add_os(struct buf *out, const struct value *spec, const struct virt_
     buf_add_str(out, "  </os>\n");
 }
 
-static void add_processor(struct buf *out, const char *type) {
-    if (str_eq(type, "kvm"))
+/* The very one that a guest from elsewhere has seen; libvirt refuses it where the host's cannot be that. */
+static void add_same_processor(struct buf *out, const struct value *spec) {
+    _cleanup_strv_ struct strv features = {0};
+    if (*text_of(spec, "features"))
+        strv_split(&features, text_of(spec, "features"), ' ');
+    buf_add_str(out, "  <cpu mode='custom' match='exact' check='partial'>\n");
+    buf_add_str(out, "    <model fallback='forbid'>");
+    virt_xml_add_text(out, text_of(spec, "cpu"));
+    buf_add_str(out, "</model>\n");
+    for (size_t i = 0; i < features.n; i++) {
+        buf_addf(out, "    <feature policy='%s'", *features.items[i] == '-' ? "disable" : "require");
+        add_attribute(out, "name", features.items[i] + 1);
+        buf_add_str(out, "/>\n");
+    }
+    buf_add_str(out, "  </cpu>\n");
+}
+
+static void add_processor(struct buf *out, const struct value *spec, const char *type) {
+    if (str_eq(type, "kvm") && *text_of(spec, "cpu"))
+        add_same_processor(out, spec);
+    else if (str_eq(type, "kvm"))
         buf_add_str(out, "  <cpu mode='host-model' check='partial'/>\n");
     else if (str_eq(type, "qemu")) /* emulated: the same on every host, and old enough to be emulated well */
         buf_add_str(out, "  <cpu mode='custom' match='exact' check='none'>\n"
@@ -266,7 +312,7 @@ char *virt_xml_domain(const struct value *spec, const struct virt_host *host) {
         buf_addf(&out, "  <vcpu>%lld</vcpu>\n", (long long)vcpus_max);
     add_os(&out, spec, host);
     buf_add_str(&out, "  <features>\n    <acpi/>\n    <apic/>\n  </features>\n");
-    add_processor(&out, type);
+    add_processor(&out, spec, type);
     buf_add_str(&out, "  <clock offset='utc'/>\n");
     add_element(&out, "  ", "on_poweroff", text_of(spec, "on_poweroff"));
     add_element(&out, "  ", "on_reboot", text_of(spec, "on_reboot"));

@@ -14,6 +14,8 @@
  *           cd, read_only (bool), boot (int, 0: not)
  *   nics    set of maps: id (of the VIF), mac, bridge, mtu, boot, kbps (0: no limit), plain (bool: no offloads, for
  *           a switch that takes frames as they are), lock (text; other than "unlocked": it begins without a link)
+ *   machine, cpu, features, slot of a device, serial of a disk, slot_video, _serial, _balloon, _random: what a guest
+ * that comes from elsewhere has seen so far (virt_machine_core.h); not there: as libvirt chooses
  */
 #pragma once
 
