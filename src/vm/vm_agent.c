@@ -144,7 +144,8 @@ static void compare(struct vm_agent *a, const struct virt_domain *domains, size_
     for (const struct row *vm = db_first(a->db, CLASS_VM); vm; vm = db_next(a->db, vm))
         if (is_mine(a, vm) && !vm_agent_is_busy(a, &vm->uuid) && !vm_is_arriving(a, &vm->uuid)) {
             if (row_value(vm, FIELD_VM_migration)->map.n) {
-                vm_leaving_adopt(a, vm);
+                if (!vm_record_is_far(row_value(vm, FIELD_VM_migration)))
+                    vm_leaving_adopt(a, vm);
                 continue;
             }
             const struct virt_domain *d = find(domains, n, &vm->uuid);
@@ -181,6 +182,7 @@ static void on_list(struct error *error, const struct virt_domain *domains, size
     struct db_status status = db_get_status(a->db);
     if (status.loaded && status.connected && !a->writing) {
         vm_arrivals_look(a, domains, n);
+        vm_fars_look(a, domains, n);
         compare(a, domains, n);
     }
     if (a->again && !a->writing)
@@ -214,6 +216,8 @@ static void on_vm_row(struct db *d, enum db_event event, const struct row *r, vo
     struct vm_agent *a = userdata;
     if (event != DB_DELETED && a->arrivals)
         vm_arrivals_row_changed(a, r);
+    if (vm_far_is_leaving(a, &r->uuid))
+        vm_agent_look(a);
 }
 
 /* ---- the hypervisor ---- */
@@ -259,6 +263,7 @@ struct vm_agent *vm_agent_new(const struct vm_agent_config *config) {
     a->storage = worker_new(a->loop, N_STORAGE_WORKERS);
     vm_keys_start(a);
     vm_arrivals_load(a);
+    vm_fars_load(a);
     a->watch = db_watch_add(a->db, CLASS_VM, on_vm_row, a);
     a->virt = virt_new(&virt);
     a->locks = vm_locks_new(a);
@@ -277,6 +282,7 @@ void vm_agent_serve(struct vm_agent *a, struct pool_channel *channel) {
     pool_channel_serve(channel, "vm_forget", vm_serve_forget, a);
     pool_channel_serve(channel, "vm_abort", vm_serve_abort, a);
     vm_transfers_serve(a, channel);
+    pool_channel_serve(channel, "vm_admitted", vm_serve_admitted, a);
     pool_channel_serve(channel, "disk_serve", vm_serve_disk_serve, a);
     pool_channel_serve(channel, "disk_send", vm_serve_disk_send, a);
     pool_channel_serve(channel, "disk_stop", vm_serve_disk_stop, a);
@@ -295,6 +301,7 @@ void vm_agent_free(struct vm_agent *a) {
     vm_guests_stop(a->guests);
     db_watch_free(a->watch);
     worker_free(a->storage);
+    vm_admits_free(a); /* a request of each waits for memory */
     virt_free(a->virt);
     vm_locks_free(a->locks);
     vm_guests_free(a->guests);
@@ -302,6 +309,7 @@ void vm_agent_free(struct vm_agent *a) {
     vm_disk_copies_free(a);
     vm_disk_whole_forget(a, NULL);
     vm_leavings_free(a);
+    vm_fars_free(a);
     vm_arrivals_free(a);
     vm_transfers_free(a);
     vm_keys_free(a);

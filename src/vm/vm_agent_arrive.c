@@ -22,6 +22,12 @@ enum vm_here vm_here_of(const struct virt_domain *d) {
     return d->is_arriving ? VM_ARRIVING : d->state == VIRT_PAUSED ? VM_STANDS : VM_RUNS;
 }
 
+/* libvirt says of a guest whose memory came through a pipe, until it runs, that it is arriving. */
+enum vm_here vm_arrival_here(const struct vm_arrival *r, const struct virt_domain *d) {
+    enum vm_here here = vm_here_of(d);
+    return here == VM_ARRIVING && r->is_whole ? VM_STANDS : here;
+}
+
 bool vm_has_kvm(void) {
     return access("/dev/kvm", R_OK | W_OK) == 0;
 }
@@ -59,6 +65,7 @@ bool vm_arrival_note(const struct vm_agent *a, const struct vm_arrival *r, struc
     _cleanup_buf_ struct buf text = BUF_INIT;
     value_map_add(&note, "id", value_string(r->id));
     value_map_add(&note, "disks", value_copy(&r->disks));
+    value_map_add(&note, "is_whole", value_bool(r->is_whole));
     value_json_emit(&text, &note);
     int e = fs_mkdirs(dir, 0700);
     if (e == 0)
@@ -104,9 +111,13 @@ static void load_note(struct vm_agent *a, const char *name) {
     if (!uuid_parse(stem, &vm) || fs_read(path, NOTE_MAX, &text) < 0 ||
         !value_json_parse(buf_str(&text), text.size, 8, 4096, &note, &e) || note.type != VALUE_MAP)
         log_warn("'%s' cannot be read; disks of a VM that was to come here may be left behind", path);
-    else
-        vm_arrival_add(a, &vm, str_or_empty(value_map_str(&note, "id")), value_map_get(&note, "disks"))->was_named =
-            true;
+    else {
+        const struct value *is_whole = value_map_get(&note, "is_whole");
+        struct vm_arrival *r =
+            vm_arrival_add(a, &vm, str_or_empty(value_map_str(&note, "id")), value_map_get(&note, "disks"));
+        r->was_named = true;
+        r->is_whole = is_whole && value_as_bool(is_whole);
+    }
 }
 
 void vm_arrivals_load(struct vm_agent *a) {
@@ -186,6 +197,7 @@ static void clean(struct vm_agent *a, struct vm_arrival *r) {
     struct cleaning *c = xnew0(struct cleaning);
     *c = (struct cleaning){.a = a, .vm = r->vm};
     r->is_at_work = true;
+    vm_admits_stop(a, r->id); /* requests about a VM run in order: one may wait for its memory */
     virt_ask(a->virt, (struct virt_request){.op = VIRT_DESTROY, .vm = r->vm}, on_destroyed, c);
 }
 
@@ -232,7 +244,7 @@ static void look_at(struct vm_agent *a, struct vm_arrival *r, const struct virt_
     struct arrival_facts f = {.is_mine = vm && uuid_eq(row_ref(vm, FIELD_VM_resident_on), &a->self),
                               .is_named = record && uuid_eq(&to, &a->self) && str_eq(vm_record_id(record), r->id),
                               .is_to_run = vm && str_eq(row_str(vm, FIELD_VM_power_state), "Running"),
-                              .here = vm_here_of(d),
+                              .here = vm_arrival_here(r, d),
                               .age_ms = loop_now_ms(a->loop) - r->since_ms};
     r->was_named |= f.is_named;
     f.was_named = r->was_named || r->is_over;

@@ -126,8 +126,8 @@ static void on_list_for_peer(struct error *error, const struct virt_domain *doma
         pool_reply_fail(q->reply, error_dup(error));
     } else {
         struct value result = value_map();
-        value_map_add(&result, "holds",
-                      value_string(vm_is_arriving(q->a, &q->vm) ? words[vm_here_of(d)] : words[VM_ABSENT]));
+        const struct vm_arrival *r = vm_arrival_of(q->a, &q->vm);
+        value_map_add(&result, "holds", value_string(words[r ? vm_arrival_here(r, d) : VM_ABSENT]));
         pool_reply_return(q->reply, result);
     }
     free(q);

@@ -46,19 +46,12 @@ struct disk_copy {
 };
 
 static void copy_free(struct disk_copy *k) {
-    static const char *const files[] = {"ca-cert.pem", "server-cert.pem", "server-key.pem", "client-cert.pem",
-                                        "client-key.pem"};
     for (struct disk_copy **at = &k->a->disk_copies; *at; at = &(*at)->next)
         if (*at == k) {
             *at = k->next;
             break;
         }
-    for (size_t i = 0; k->folder && i < ARRAY_SIZE(files); i++) {
-        _cleanup_free_ char *path = strf("%s/%s", k->folder, files[i]);
-        (void)unlink(path);
-    }
-    if (k->folder)
-        (void)rmdir(k->folder);
+    vm_keys_remove(k->folder);
     value_done(&k->args);
     error_free(k->error);
     free(k->path);
@@ -296,6 +289,8 @@ void vm_serve_disk_stop(const struct uuid *from, const struct value *args, struc
             copy_free(k);
         }
     }
+    vm_fars_stop(a, id);
+    vm_admits_stop(a, id);
     pool_reply_return(reply, value_bool(true));
 }
 

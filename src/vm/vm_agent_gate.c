@@ -47,7 +47,8 @@ void vm_gates_serve(struct vm_agent *a, struct pool_channel *channel) {
     } calls[] = {
         {"vm_start", vm_serve_start},       {"vm_save", vm_serve_save},         {"vm_power", vm_serve_power},
         {"vm_device", vm_serve_device},     {"vm_snapshot", vm_serve_snapshot}, {"vm_receive", vm_serve_receive},
-        {"vm_received", vm_serve_received}, {"vm_facts", vm_serve_facts},       {"vm_send", vm_serve_send}};
+        {"vm_received", vm_serve_received}, {"vm_facts", vm_serve_facts},       {"vm_send", vm_serve_send},
+        {"vm_machine", vm_serve_machine},   {"vm_far_send", vm_serve_far_send}, {"vm_admit", vm_serve_admit}};
     a->gates = xcalloc(ARRAY_SIZE(calls), sizeof(*a->gates));
     for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
         a->gates[i] = (struct vm_gate){.a = a, .fn = calls[i].fn};

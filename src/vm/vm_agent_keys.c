@@ -14,7 +14,8 @@
 #include "base/log.h"
 
 #define ACCOUNT "libvirt-qemu"
-#define ACCOUNT_ID 64055 /* as Debian gives it, and muster-virtd where no package has made it */
+#define SEEN "/etc/libvirt/pki/qemu" /* muster-virtd puts the folder there */
+#define ACCOUNT_ID 64055             /* as Debian gives it, and muster-virtd where no package has made it */
 
 struct vm_keys {
     char *dir;
@@ -76,6 +77,8 @@ bool vm_keys_trust(struct vm_agent *a, const char *authority, struct error **err
     return pki_stream_trust(k->dir, (const char *const *)k->peers, n, errp);
 }
 
+static const char *const key_files[] = {"server-cert.pem", "server-key.pem", "client-cert.pem", "client-key.pem"};
+
 static bool link_key(const char *dir, const char *folder, const char *name, struct error **errp) {
     _cleanup_free_ char *from = strf("%s/%s", dir, name), *to = strf("%s/%s", folder, name);
     if (symlink(from, to) == 0)
@@ -84,13 +87,14 @@ static bool link_key(const char *dir, const char *folder, const char *name, stru
     return false;
 }
 
-bool vm_keys_folder(struct vm_agent *a, const char *folder, const char *authority, struct error **errp) {
-    static const char *const names[] = {"server-cert.pem", "server-key.pem", "client-cert.pem", "client-key.pem"};
+/* `dir`: where the keys are, as it is seen from the folder. */
+static bool make_folder(struct vm_agent *a, const char *folder, unsigned mode, const char *dir, const char *authority,
+                        struct error **errp) {
     const char *const believed[] = {authority};
     _cleanup_free_ char *own = vm_keys_authority(a, errp), *to = strf("%s/own-ca.pem", folder);
     if (!own)
         return false;
-    int r = fs_mkdirs(folder, 0700);
+    int r = fs_mkdirs(folder, mode);
     if (r == 0)
         r = fs_write_atomic(to, own, strlen(own), 0644);
     if (r < 0) {
@@ -99,9 +103,36 @@ bool vm_keys_folder(struct vm_agent *a, const char *folder, const char *authorit
     }
     bool ok = pki_stream_trust(folder, believed, 1, errp); /* it judges the text */
     (void)fs_unlink(to);
-    for (size_t i = 0; i < ARRAY_SIZE(names) && ok; i++)
-        ok = link_key(a->keys->dir, folder, names[i], errp);
+    for (size_t i = 0; i < ARRAY_SIZE(key_files) && ok; i++)
+        ok = link_key(dir, folder, key_files[i], errp);
     return ok;
+}
+
+bool vm_keys_folder(struct vm_agent *a, const char *folder, const char *authority, struct error **errp) {
+    return make_folder(a, folder, 0700, a->keys->dir, authority, errp);
+}
+
+void vm_keys_remove(const char *folder) {
+    if (!folder)
+        return;
+    _cleanup_free_ char *trusted = strf("%s/ca-cert.pem", folder);
+    (void)unlink(trusted);
+    for (size_t i = 0; i < ARRAY_SIZE(key_files); i++) {
+        _cleanup_free_ char *path = strf("%s/%s", folder, key_files[i]);
+        (void)unlink(path);
+    }
+    (void)rmdir(folder);
+}
+
+char *vm_keys_inside(struct vm_agent *a, const char *id, const char *authority, char **ret_seen, struct error **errp) {
+    _cleanup_free_ char *folder = strf("%s/move-%s", a->keys->dir, id);
+    vm_keys_remove(folder); /* left by a daemon that was killed */
+    if (!make_folder(a, folder, 0755, "..", authority, errp)) {
+        vm_keys_remove(folder);
+        return NULL;
+    }
+    *ret_seen = strf(SEEN "/move-%s", id);
+    return TAKE(folder);
 }
 
 void vm_keys_listen(struct vm_agent *a) {

@@ -26,6 +26,10 @@ bool vm_record_is_back(const struct value *record) {
     return value_map_get(record, "back") != NULL;
 }
 
+bool vm_record_is_far(const struct value *record) {
+    return value_map_get(record, "pools") != NULL;
+}
+
 /* The disk there has all that people have said of the one here. */
 static void insert_disk(struct db *d, struct db_txn *t, const struct row *old, const struct uuid *vdi,
                         const struct uuid *sr, const char *format) {

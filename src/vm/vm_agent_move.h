@@ -13,6 +13,7 @@
  *                from, to}, disks: set of names in the guest, record: what VM.migration is to be. Returns when the
  *                record is written; how it goes on is in VM.migration_report and VM.migration
  *   vm_abort     vm: gives up its move
+ *   vm_machine   vm -> what its guest sees of the machine (virt_machine_core.h)
  *   vm_facts     -> has_kvm, is_ready, trouble: whether VMs can come here or leave
  */
 #pragma once
@@ -30,6 +31,10 @@ void vm_keys_start(struct vm_agent *a); /* makes them when they are missing, in 
 char *vm_keys_authority(struct vm_agent *a, struct error **errp);
 /* This authority of another host is trusted too from now on; the eight named last are. */
 bool vm_keys_trust(struct vm_agent *a, const char *authority, struct error **errp) _warn_unused_;
+/* The same for QEMU itself, inside of the folder of its keys; `ret_seen` is what QEMU calls it. NULL with *errp; the
+ * caller frees both, and removes it with vm_keys_remove. */
+char *vm_keys_inside(struct vm_agent *a, const char *id, const char *authority, char **ret_seen, struct error **errp);
+void vm_keys_remove(const char *folder); /* accepts NULL */
 /* Makes a folder with this host's keys in which nobody but this authority is believed. */
 bool vm_keys_folder(struct vm_agent *a, const char *folder, const char *authority, struct error **errp) _warn_unused_;
 void vm_keys_free(struct vm_agent *a);
@@ -47,10 +52,12 @@ struct vm_arrival {
     bool was_named, is_over; /* is_over: somebody said so */
     bool is_at_work;         /* being let run, or removed */
     bool was_let_run;
+    bool is_whole; /* of one that comes from another pool: its memory is all there */
     struct vm_arrival *next;
 };
 /* NULL: it is not to come here. */
 struct vm_arrival *vm_arrival_of(const struct vm_agent *a, const struct uuid *vm);
+enum vm_here vm_arrival_here(const struct vm_arrival *r, const struct virt_domain *d /* NULL: none */);
 struct vm_arrival *vm_arrival_add(struct vm_agent *a, const struct uuid *vm, const char *id,
                                   const struct value *disks /* copied; may be NULL */);
 bool vm_arrival_note(const struct vm_agent *a, const struct vm_arrival *r, struct error **errp) _warn_unused_;
@@ -91,10 +98,22 @@ void vm_leaving_begin(struct vm_leaving *l, const struct value *record);
 void vm_leaving_adopt(struct vm_agent *a, const struct row *vm);
 void vm_leavings_free(struct vm_agent *a);
 
+/* ---- vm_agent_far_leave.c: VMs that run and go to another pool ---- */
+#define VM_FAR_MAX 2 /* at a time; leaving and coming are counted apart */
+bool vm_far_is_leaving(const struct vm_agent *a, const struct uuid *vm);
+void vm_fars_load(struct vm_agent *a); /* the notes, at the start of this daemon */
+void vm_fars_look(struct vm_agent *a, const struct virt_domain *domains, size_t n);
+void vm_fars_stop(struct vm_agent *a, const char *id); /* gives up what is under way */
+void vm_fars_free(struct vm_agent *a);
+/* ---- vm_agent_far_arrive.c: and those that come ---- */
+void vm_admits_stop(struct vm_agent *a, const char *id);
+void vm_admits_free(struct vm_agent *a);
+
 /* ---- vm_agent_leave_rows.c ---- */
 /* The host that a record names; null when none. */
 struct uuid vm_record_host(const struct value *record);
 const char *vm_record_id(const struct value *record); /* "" when none */
+bool vm_record_is_far(const struct value *record);    /* between pools */
 bool vm_record_is_back(const struct value *record);
 /* The VM is the other host's: place, disks, interfaces, and no record. */
 void vm_rows_hand_over(struct vm_agent *a, struct db_txn *t, const struct row *vm);

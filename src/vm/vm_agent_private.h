@@ -53,6 +53,8 @@ struct vm_agent {
     struct disk_copy *disk_copies;  /* vm_agent_disk_move.c */
     struct disk_whole *disk_wholes; /* vm_agent_disk_whole.c */
     struct disk_asking *disk_askings;
+    struct vm_far *fars;      /* vm_agent_far_leave.c */
+    struct vm_admit *admits;  /* vm_agent_far_arrive.c */
     struct vm_guests *guests; /* vm_guest.h */
     struct vm_locks *locks;   /* vm_lock.h */
     bool is_freed;            /* replies are dropped */
@@ -138,6 +140,8 @@ void vm_transfers_free(struct vm_agent *a);
 pool_serve_fn vm_serve_receive, vm_serve_received, vm_serve_forget, vm_serve_facts, vm_serve_send, vm_serve_abort;
 /* ---- vm_agent_disk_move.c: disks between pools ---- */
 pool_serve_fn vm_serve_disk_serve, vm_serve_disk_send, vm_serve_disk_stop, vm_serve_disk_path;
+/* ---- vm_agent_far_leave.c, vm_agent_far_arrive.c ---- */
+pool_serve_fn vm_serve_machine, vm_serve_far_send, vm_serve_admit, vm_serve_admitted;
 void vm_disk_copies_free(struct vm_agent *a);
 bool vm_disk_is_served(const struct vm_agent *a, const char *id);
 /* ---- vm_agent_disk_whole.c: those that have come ---- */

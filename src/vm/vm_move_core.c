@@ -45,6 +45,15 @@ enum leaving_step vm_leaving_step(const struct leaving_facts *f) {
     return f->here != VM_RUNS && f->is_to_run ? LEAVING_RUN : LEAVING_KEPT;
 }
 
+enum far_step vm_far_step(const struct far_facts *f) {
+    if (f->is_named || !f->is_listed)
+        return FAR_WAIT;
+    if (f->has_row && f->is_mine)
+        return FAR_BACK;
+    /* The rows are removed once the other pool has taken it. What runs is never ended by this. */
+    return f->here == VM_STANDS ? FAR_END : FAR_OVER;
+}
+
 bool vm_stall(struct stall *s, uint64_t bytes, uint64_t now_ms, uint64_t limit_ms) {
     if (!s->is_started || s->bytes != bytes) {
         *s = (struct stall){.bytes = bytes, .since_ms = now_ms, .is_started = true};

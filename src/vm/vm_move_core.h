@@ -62,6 +62,22 @@ enum leaving_step {
 };
 enum leaving_step vm_leaving_step(const struct leaving_facts *f);
 
+/* ---- a VM that goes to another pool, on the host that it leaves; docs/decisions/0020 ---- */
+struct far_facts {
+    bool has_row;
+    bool is_mine;  /* resident_on is this host */
+    bool is_named; /* its record is this move's: what becomes of it is not known yet */
+    bool is_listed;
+    enum vm_here here;
+};
+enum far_step {
+    FAR_WAIT,
+    FAR_BACK, /* it stays: what was made is undone, and it goes on */
+    FAR_END,  /* it is the other pool's: what stands here goes */
+    FAR_OVER, /* nothing of it is here */
+};
+enum far_step vm_far_step(const struct far_facts *f);
+
 /* ---- the watch over the bytes ---- */
 struct stall {
     uint64_t bytes, since_ms;

@@ -254,8 +254,27 @@ static void test_stall(void **state) {
     assert_true(vm_stall(&s, 8, 3100, 500));
 }
 
+/* To another pool, on the host that it leaves. */
+static void test_far(void **state) {
+    struct far_facts f = {.has_row = true, .is_mine = true, .is_named = true, .is_listed = true, .here = VM_STANDS};
+    assert_int_equal(vm_far_step(&f), FAR_WAIT); /* nobody knows yet */
+    f.is_named = false;
+    assert_int_equal(vm_far_step(&f), FAR_BACK);
+    f.here = VM_RUNS; /* what was made in its QEMU goes all the same */
+    assert_int_equal(vm_far_step(&f), FAR_BACK);
+    f.is_listed = false;
+    assert_int_equal(vm_far_step(&f), FAR_WAIT);
+    f = (struct far_facts){.is_listed = true, .here = VM_STANDS};
+    assert_int_equal(vm_far_step(&f), FAR_END);
+    f.here = VM_RUNS; /* never */
+    assert_int_equal(vm_far_step(&f), FAR_OVER);
+    f.here = VM_ABSENT;
+    assert_int_equal(vm_far_step(&f), FAR_OVER);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_never_on_both_sides), cmocka_unit_test(test_arrival),
-                                       cmocka_unit_test(test_leaving), cmocka_unit_test(test_stall)};
+                                       cmocka_unit_test(test_leaving), cmocka_unit_test(test_far),
+                                       cmocka_unit_test(test_stall)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
