@@ -23,7 +23,7 @@ struct world { /* bytes only, so that two can be compared */
     uint8_t at_work, copied, failed, gave_up; /* the source's daemon */
     uint8_t peer;                             /* what it was told last */
     uint8_t ready, take, forget;              /* words on their way; they stay, so they also come twice and late */
-    uint8_t answers[5];                       /* on their way back, of the question that is open */
+    uint8_t answers[6];                       /* on their way back, of the question that is open */
     uint8_t is_open;                          /* the source waits for an answer */
 };
 
@@ -40,6 +40,7 @@ enum event {
     ANSWER_LOST,
     TARGET_HEARS_NOTHING,
     SOURCE_GIVES_UP_TELLING,
+    TARGET_LOSES_IT,
     N_EVENTS
 };
 
@@ -118,7 +119,7 @@ static void happen(struct world *w, enum event e) {
         arrives(w, w->forget, POOLS_TOLD_FORGET);
         break;
     case ANSWER_ARRIVES:
-        for (uint8_t i = POOLS_PEER_NONE; i <= POOLS_PEER_TAKEN && w->is_open; i++)
+        for (uint8_t i = POOLS_PEER_NONE; i <= POOLS_PEER_LOST && w->is_open; i++)
             if (w->answers[i]) {
                 w->peer = i;
                 w->is_open = 0;
@@ -134,6 +135,9 @@ static void happen(struct world *w, enum event e) {
         break;
     case SOURCE_GIVES_UP_TELLING:
         w->gave_up |= w->failed || !w->at_work;
+        break;
+    case TARGET_LOSES_IT:
+        arrives(w, true, POOLS_FOUND_LOST);
         break;
     case N_EVENTS:
         break;
@@ -154,7 +158,9 @@ static void settle(struct world *w) {
         source_steps(w);
         arrives(w, w->is_open && w->ready && w->phase == POOLS_COPYING && w->at_work && !w->failed, POOLS_ASKED_READY);
         arrives(w, w->is_open && w->take && w->phase == POOLS_GIVEN, POOLS_TOLD_TAKE);
-        arrives(w, w->is_open && w->forget && w->phase == POOLS_COPYING && (w->failed || !w->at_work),
+        arrives(w,
+                w->is_open && w->forget && w->phase == POOLS_COPYING &&
+                    (w->failed || !w->at_work || w->peer == POOLS_PEER_LOST),
                 POOLS_TOLD_FORGET);
         happen(w, ANSWER_ARRIVES);
         happen(w, ANSWER_LOST); /* of what was asked before and is answered no more */
@@ -173,9 +179,12 @@ static void every_order(void **state) {
         if (seen[at].is_gone) /* it is removed here only once it is there */
             assert_true(may_run_there(&seen[at]));
         if (seen[at].phase == POOLS_GIVEN) /* nobody there has lost it by being left alone */
-            assert_true(seen[at].arrival == POOLS_READY || seen[at].arrival == POOLS_OWN);
+            assert_true(seen[at].arrival == POOLS_READY || seen[at].arrival == POOLS_OWN ||
+                        seen[at].arrival == POOLS_LOST);
         settle(&end);
         assert_true(may_run_here(&end) != may_run_there(&end));
+        if (seen[at].arrival == POOLS_LOST) /* what is lost there is had here */
+            assert_true(may_run_here(&end));
         n_taken += may_run_there(&end);
         n_kept += may_run_here(&end);
         for (int e = 0; e < N_EVENTS; e++) {
@@ -215,8 +224,18 @@ static void a_promise_is_kept(void **state) {
     assert_int_equal(pools_arrive(POOLS_OWN, POOLS_TOLD_FORGET), POOLS_OWN);
 }
 
+static void what_is_lost_comes_back(void **state) {
+    struct pools_leave_facts f = {.phase = POOLS_GIVEN, .peer = POOLS_PEER_LOST};
+    assert_int_equal(pools_leave_step(&f), POOLS_LEAVE_KEEP);
+    assert_int_equal(pools_arrive(POOLS_READY, POOLS_FOUND_LOST), POOLS_LOST);
+    assert_int_equal(pools_arrive(POOLS_LOST, POOLS_TOLD_TAKE), POOLS_LOST);
+    assert_int_equal(pools_arrive(POOLS_LOST, POOLS_ASKED_READY), POOLS_LOST);
+    assert_int_equal(pools_arrive(POOLS_LOST, POOLS_HEARD_NOTHING), POOLS_LOST);
+    assert_int_equal(pools_arrive(POOLS_OWN, POOLS_FOUND_LOST), POOLS_OWN);
+}
+
 static void words_go_there_and_back(void **state) {
-    for (int i = POOLS_PEER_NONE; i <= POOLS_PEER_TAKEN; i++)
+    for (int i = POOLS_PEER_NONE; i <= POOLS_PEER_LOST; i++)
         assert_int_equal(pools_peer_of(pools_peer_text((enum pools_peer)i)), i);
     assert_int_equal(pools_peer_of(""), POOLS_PEER_UNKNOWN);
     assert_int_equal(pools_peer_of("mine"), POOLS_PEER_UNKNOWN);
@@ -224,6 +243,7 @@ static void words_go_there_and_back(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_order), cmocka_unit_test(who_began_it_has_died),
-                                       cmocka_unit_test(a_promise_is_kept), cmocka_unit_test(words_go_there_and_back)};
+                                       cmocka_unit_test(a_promise_is_kept), cmocka_unit_test(what_is_lost_comes_back),
+                                       cmocka_unit_test(words_go_there_and_back)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
