@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * VMs that go to another pool or come from there (docs/decisions/0017). VM.migration of such a VM:
- *   pools      "copying" or "given" in the pool that it leaves, "arriving" or "ready" in the one that it comes to
+ *   pools      "copying" or "given" in the pool that it leaves, "arriving", "ready" or "lost" in the one that it comes
+ *              to
+ *   live       of one that runs; with it, in the pool that it comes to: to, as host; machine, what its guest sees
  *   id, secret of this move; both pools know them
  *   master, authority   where the other pool is, and the fingerprint that it must show (in the pool that it leaves)
  *   host       uuid of the host that it comes to
@@ -15,6 +17,7 @@
 #include "wire/tls.h"
 
 #define POOLS_KEY "pools"
+#define POOLS_LIVE "live"
 #define POOLS_DISKS_MAX 32
 #define POOLS_SECRET_SIZE (2 * UUID_TEXT_SIZE) /* of two uuids as text */
 #define POOLS_JSON_MAX (1 << 20)
@@ -50,6 +53,8 @@ void pools_leave_begin(struct vm_op *op, struct value request, struct pools_dest
 /* The rows and disks of one that is not to come (any more) go; then `done` (may be NULL). */
 void pools_arrival_remove(struct api *a, const struct uuid *vm, const char *id, void (*done)(void *userdata),
                           void *userdata);
+/* It is this pool's from now on, and (one that runs) goes on where its memory is. */
+void pools_take(struct db *d, struct db_txn *t, const struct row *vm);
 /* From time to time: moves whose daemon has died, and those of which nothing is heard. */
 void class_vm_pools_look(struct api *a);
 

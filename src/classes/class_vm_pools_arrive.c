@@ -20,6 +20,7 @@
 #define VALUES_MAX 20000
 #define MEMORY_MIN (INT64_C(16) << 20)
 #define MEMORY_MAX (INT64_C(1) << 45)
+#define MACHINE_MAX 16384
 
 struct arrival {
     struct vm_op *op;
@@ -88,6 +89,12 @@ static int64_t int_in(const struct value *map, const char *key) {
     return v ? value_as_int(v) : 0;
 }
 
+/* It runs over there, and is to go on here. */
+static bool is_live(const struct arrival *r) {
+    const struct value *v = value_map_get(&r->request, "live");
+    return v && value_as_bool(v);
+}
+
 static bool bad(struct error **errp, const char *what) {
     error_set(errp, ERR_INVALID_VALUE, "request", what, NULL);
     return false;
@@ -122,7 +129,7 @@ static bool check_host(struct api *a, const struct arrival *r, const struct row 
     const struct row *there = db_get(api_db(a), CLASS_VM, &r->vm);
     const struct value *fields = value_map_get(&r->request, "fields");
     int64_t memory = int_in(fields, "memory_static_max"), free_memory = vm_place_free_memory(a, host);
-    bool is_suspended = *text_in(&r->request, "memory");
+    bool has_memory = *text_in(&r->request, "memory") || is_live(r);
     if (!api_host_is_live(a, &host->uuid))
         error_set(errp, ERR_HOST_OFFLINE, ref_text(&host->uuid, ref), NULL);
     else if (!row_bool(host, FIELD_host_enabled))
@@ -138,7 +145,10 @@ static bool check_host(struct api *a, const struct arrival *r, const struct row 
                   NULL);
     else if (memory < MEMORY_MIN || memory > MEMORY_MAX)
         (void)bad(errp, "memory_static_max");
-    else if (is_suspended && memory > free_memory) {
+    else if (is_live(r) && (*text_in(&r->request, "memory") || !*text_in(&r->request, "machine") ||
+                            strlen(text_in(&r->request, "machine")) > MACHINE_MAX))
+        (void)bad(errp, "machine");
+    else if (has_memory && memory > free_memory) {
         _cleanup_free_ char *needed = strf("%lld", (long long)memory),
                             *available = strf("%lld", (long long)MAX(free_memory, (int64_t)0));
         error_set(errp, ERR_HOST_NOT_ENOUGH_FREE_MEMORY, needed, available, NULL);
@@ -314,6 +324,11 @@ static void put_record(struct arrival *r) {
     value_map_add(&record, "believe", value_string(text_in(&r->request, "authority")));
     value_map_add(&record, "address", value_string(text_in(&r->request, "address")));
     value_map_add(&record, "disks", value_string(buf_str(&names)));
+    if (is_live(r)) {
+        value_map_add(&record, "to", value_string(uuid_text(&r->host, text)));
+        value_map_add(&record, POOLS_LIVE, value_string("true"));
+        value_map_add(&record, "machine", value_string(text_in(&r->request, "machine")));
+    }
     db_txn_set(r->txn, CLASS_VM, &r->vm, FIELD_VM_migration, record);
 }
 
@@ -423,7 +438,8 @@ static void on_facts(struct vm_op *op, const struct value *result) {
     struct error *e = NULL;
     if (*trouble)
         error_set(&e, ERR_VM_MIGRATE_FAILED, ref_text(&r->vm, vm), "", ref_text(&r->host, host), trouble, NULL);
-    else if (*text_in(&r->request, "memory") && kvm && theirs && value_as_bool(kvm) != value_as_bool(theirs))
+    else if ((*text_in(&r->request, "memory") || is_live(r)) && kvm && theirs &&
+             value_as_bool(kvm) != value_as_bool(theirs))
         error_set(&e, ERR_VM_INCOMPATIBLE_WITH_THIS_HOST, ref_text(&r->vm, vm), ref_text(&r->host, host),
                   "one host runs VMs on the processor (KVM), the other emulates it", NULL);
     if (e) {

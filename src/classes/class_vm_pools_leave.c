@@ -217,12 +217,11 @@ static void on_given(struct error *error, void *userdata) {
 
 static void give(struct leave *l) {
     const struct value *record = record_of(l);
-    struct uuid nobody = {0};
     struct value given = value_copy(record);
     struct db_txn *t = db_txn_new(api_db(l->api), "a VM is given to another pool");
     value_map_put(&given, POOLS_KEY, value_string("given"));
     db_txn_expect(t, CLASS_VM, &l->vm, FIELD_VM_migration, value_copy(record));
-    db_txn_expect(t, CLASS_VM, &l->vm, FIELD_VM_resident_on, value_ref(&nobody));
+    db_txn_expect(t, CLASS_VM, &l->vm, FIELD_VM_resident_on, value_ref(&l->host));
     db_txn_set(t, CLASS_VM, &l->vm, FIELD_VM_migration, given);
     db_txn_fence(t);
     db_txn_commit(t, WRITE_MS, on_given, l);
@@ -372,11 +371,15 @@ static void step(struct leave *l) {
         say(l, "take");
         return;
     case POOLS_LEAVE_TELL_FORGET:
+        if (!l->has_failed && l->is_at_work)
+            pools_leave_fail(l, pools_leave_error(l, "the other pool has lost it again"));
         say(l, "forget");
         return;
     case POOLS_LEAVE_KEEP:
         if (!l->has_failed && l->is_at_work)
-            pools_leave_fail(l, pools_leave_error(l, "the other pool has given it up"));
+            pools_leave_fail(l, pools_leave_error(l, l->peer == POOLS_PEER_LOST
+                                                         ? "the other pool has lost its memory again"
+                                                         : "the other pool has given it up"));
         keep(l);
         return;
     case POOLS_LEAVE_REMOVE:
@@ -459,7 +462,6 @@ static void write_record(struct leave *l) {
     _cleanup_free_ char *disks = disk_names(l);
     struct db_txn *t = db_txn_new(api_db(l->api), "a VM is to go to another pool");
     struct value record = value_map();
-    struct uuid nobody = {0};
     value_map_add(&record, POOLS_KEY, value_string("copying"));
     value_map_add(&record, "id", value_string(l->id));
     value_map_add(&record, "secret", value_string(l->secret));
@@ -467,7 +469,9 @@ static void write_record(struct leave *l) {
     value_map_add(&record, "authority", value_string(l->dest.authority));
     value_map_add(&record, "host", value_string(l->dest.host));
     value_map_add(&record, "disks", value_string(disks));
-    db_txn_expect(t, CLASS_VM, &l->vm, FIELD_VM_resident_on, value_ref(&nobody));
+    if (l->is_live)
+        value_map_add(&record, POOLS_LIVE, value_string("true"));
+    db_txn_expect(t, CLASS_VM, &l->vm, FIELD_VM_resident_on, value_ref(&l->host));
     db_txn_expect(t, CLASS_VM, &l->vm, FIELD_VM_migration, value_map());
     db_txn_set(t, CLASS_VM, &l->vm, FIELD_VM_migration, record);
     db_txn_fence(t);
@@ -499,7 +503,7 @@ static void try_path(struct leave *l) {
     const struct api_hooks *h = api_hooks(l->api);
     struct error *e = NULL;
     const struct value *disks = value_map_get(&l->request, "disks");
-    const struct row *host = disks && disks->set.n ? pools_leave_host(l, &e) : NULL;
+    const struct row *host = l->is_live || (disks && disks->set.n) ? pools_leave_host(l, &e) : NULL;
     if (e) {
         end_badly(l, e);
     } else if (host) {
@@ -546,6 +550,24 @@ static void measure_memory(struct leave *l) {
         try_path(l);
 }
 
+static void on_machine(struct error *error, const struct value *result, void *data) {
+    struct leave *l = data;
+    if (error) {
+        end_badly(l, error_dup(error));
+        return;
+    }
+    value_map_put(&l->request, "machine", value_string(str_or_empty(value_map_str(result, "machine"))));
+    try_path(l);
+}
+
+static void ask_machine(struct leave *l) {
+    const struct api_hooks *h = api_hooks(l->api);
+    struct value args = value_map();
+    char text[UUID_TEXT_SIZE];
+    value_map_add(&args, "vm", value_string(uuid_text(&l->vm, text)));
+    h->host_ask(h->userdata, &l->host, "vm_machine", args, FACTS_MS, on_machine, l);
+}
+
 static void on_facts(struct error *error, const struct value *result, void *data) {
     struct leave *l = data;
     const char *trouble = error ? error_text(error) : str_or_empty(value_map_str(result, "trouble"));
@@ -556,7 +578,10 @@ static void on_facts(struct error *error, const struct value *result, void *data
     }
     value_map_put(&l->request, "authority", value_string(str_or_empty(value_map_str(result, "authority"))));
     value_map_put(&l->request, "has_kvm", value_bool(kvm && value_as_bool(kvm)));
-    measure_memory(l);
+    if (l->is_live)
+        ask_machine(l);
+    else
+        measure_memory(l);
 }
 
 static struct leave *leave_new(struct api *a, const struct uuid *vm, struct pools_dest dest) {
@@ -597,6 +622,10 @@ void pools_leave_begin(struct vm_op *op, struct value request, struct pools_dest
     l->only_asks = only_asks && value_as_bool(only_asks);
     value_done(&l->request);
     l->request = request;
+    const struct value *is_live = value_map_get(&l->request, "live");
+    l->is_live = is_live && value_as_bool(is_live);
+    if (l->is_live)
+        l->host = *row_ref(vm_of(l), FIELD_VM_resident_on);
     uuid_text(&id, l->id);
     (void)snprintf(l->secret, sizeof(l->secret), "%s%s", uuid_text(&secret[0], halves[0]),
                    uuid_text(&secret[1], halves[1]));
@@ -629,6 +658,8 @@ void pools_leave_adopt(struct api *a, const struct row *vm) {
     struct leave *l = leave_new(a, &vm->uuid, dest);
     (void)str_copy(l->id, sizeof(l->id), str_or_empty(value_map_str(record, "id")));
     (void)str_copy(l->secret, sizeof(l->secret), str_or_empty(value_map_str(record, "secret")));
+    l->is_live = value_map_get(record, POOLS_LIVE) != NULL;
+    l->host = *row_ref(vm, FIELD_VM_resident_on);
     log_notice("VM '%s' was on its way to another pool when the daemon that led this one ended",
                uuid_text(&vm->uuid, text));
     pools_leave_go_on(l, 0);

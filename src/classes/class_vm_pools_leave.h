@@ -18,6 +18,8 @@ struct leave {
     struct pools_copy *copy;
     struct loop_source *timer;
     enum pools_peer peer;
+    bool is_live; /* it runs, on `host` */
+    struct uuid host;
     bool is_busy; /* an answer is awaited, which calls pools_leave_go_on */
     bool only_asks, is_at_work, is_copied, has_failed, is_given, has_asked, is_complained;
     bool is_after;      /* it stays, and only the other pool is still to be told */

@@ -185,6 +185,8 @@ struct value pools_request(struct call *c, const struct row *vm, struct error **
     value_map_add(&request, "vm", value_string(row_str(vm, FIELD_VM_uuid)));
     value_map_add(&request, "fields", fields_of(vm));
     value_map_add(&request, "memory", value_string(memory ? row_str(memory, FIELD_VDI_uuid) : ""));
+    value_map_add(&request, "live", value_bool(str_eq(row_str(vm, FIELD_VM_power_state), "Running")));
+    value_map_add(&request, "stall_s", value_string(str_or_empty(value_map_str(call_arg(c, 5), "stall_s"))));
     value_map_add(&request, "vbds", vbds);
     value_map_add(&request, "vifs", vifs);
     value_map_add(&request, "disks", disks);
@@ -200,17 +202,39 @@ struct value pools_request(struct call *c, const struct row *vm, struct error **
 
 /* ---- the call ---- */
 
+static bool is_unplugged(struct db *d, int class_id, const struct value *set, unsigned attached) {
+    for (size_t i = 0; i < set->set.n; i++) {
+        const struct row *r = db_get(d, class_id, &set->set.items[i].ref);
+        if (r && !row_bool(r, attached))
+            return true;
+    }
+    return false;
+}
+
+/* The machine over there is made from the rows: it would be another one than the guest has. */
+static bool has_unplugged(struct db *d, const struct row *vm) {
+    return is_unplugged(d, CLASS_VBD, row_value(vm, FIELD_VM_VBDs), FIELD_VBD_currently_attached) ||
+           is_unplugged(d, CLASS_VIF, row_value(vm, FIELD_VM_VIFs), FIELD_VIF_currently_attached);
+}
+
 static bool check(struct call *c, const struct row *vm, struct error **errp) {
     const char *copy = value_map_str(call_arg(c, 5), "copy"), *rate = value_map_str(call_arg(c, 5), "bandwidth"),
-               *state = row_str(vm, FIELD_VM_power_state);
+               *state = row_str(vm, FIELD_VM_power_state), *stall = value_map_str(call_arg(c, 5), "stall_s");
+    char ref[REF_TEXT_SIZE];
     int64_t number;
     if (copy && str_eq(copy, "true"))
         error_set(errp, ERR_NOT_IMPLEMENTED, "VM.migrate_send (copy=true, to another pool)", NULL);
     else if (rate && !str_parse_int(rate, 0, 1 << 20, &number))
         error_set(errp, ERR_INVALID_VALUE, "bandwidth", rate, NULL);
-    else if (str_eq(state, "Running") || str_eq(state, "Paused"))
-        error_set(errp, ERR_NOT_IMPLEMENTED,
-                  "VM.migrate_send (of a VM that runs, to another pool: suspend it first, and resume it there)", NULL);
+    else if (stall && !str_parse_int(stall, 1, 3600, &number))
+        error_set(errp, ERR_INVALID_VALUE, "stall_s", stall, NULL);
+    else if (str_eq(state, "Paused"))
+        error_set(errp, ERR_VM_BAD_POWER_STATE, ref_text(&vm->uuid, ref), "running, halted, suspended", "paused", NULL);
+    else if (str_eq(state, "Running") && !call_arg_bool(c, 2))
+        error_set(errp, ERR_VALUE_NOT_SUPPORTED, "live", "false", "a running VM moves while it runs", NULL);
+    else if (str_eq(state, "Running") && has_unplugged(call_db(c), vm))
+        error_set(errp, ERR_OPERATION_NOT_ALLOWED,
+                  "a drive or an interface of the VM is not plugged in: plug it in, or remove it, first", NULL);
     else if (row_value(vm, FIELD_VM_snapshots)->set.n)
         error_set(errp, ERR_OPERATION_NOT_ALLOWED,
                   "the VM has snapshots, which do not go along to another pool: remove them first", NULL);

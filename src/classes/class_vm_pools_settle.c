@@ -16,6 +16,8 @@
 #define WRITE_MS 15000
 #define SERVE_MS 15000
 #define WHOLE_MS 90000 /* what is in memory is written to the disk */
+#define ADMIT_MS 90000 /* a QEMU is started */
+#define STANDS_MS 30000
 
 struct coming { /* what this daemon has heard of one */
     struct uuid vm;
@@ -79,14 +81,18 @@ static void forget_old(struct api *a) {
 static enum pools_arrival arrival_of(const struct row *vm, const char *id) {
     const struct value *record = vm ? row_value(vm, FIELD_VM_migration) : NULL;
     const char *phase = record ? str_or_empty(value_map_str(record, POOLS_KEY)) : "";
-    bool is_coming = str_eq(phase, "arriving") || str_eq(phase, "ready");
+    bool is_coming = str_eq(phase, "arriving") || str_eq(phase, "ready") || str_eq(phase, "lost");
     if (!vm)
         return POOLS_ABSENT;
     if (!is_coming)
         return POOLS_OWN;
     if (!str_eq(str_or_empty(value_map_str(record, "id")), id))
         return POOLS_ABSENT;
-    return str_eq(phase, "ready") ? POOLS_READY : POOLS_ARRIVING;
+    return str_eq(phase, "ready") ? POOLS_READY : str_eq(phase, "lost") ? POOLS_LOST : POOLS_ARRIVING;
+}
+
+static bool is_to_come(enum pools_arrival is) {
+    return is == POOLS_ARRIVING || is == POOLS_READY || is == POOLS_LOST;
 }
 
 /* ---- removing ---- */
@@ -125,7 +131,7 @@ static void remove_rows(struct removing *g) {
     struct db *d = api_db(g->api);
     const struct row *vm = db_get(d, CLASS_VM, &g->vm);
     enum pools_arrival is = arrival_of(vm, g->id);
-    if (is != POOLS_ARRIVING && is != POOLS_READY) {
+    if (!is_to_come(is)) {
         removed(NULL, g);
         return;
     }
@@ -175,7 +181,7 @@ void pools_arrival_remove(struct api *a, const struct uuid *vm, const char *id, 
     const struct row *row = db_get(api_db(a), CLASS_VM, vm);
     enum pools_arrival is = arrival_of(row, id);
     struct coming *o = coming_of(a, vm, id);
-    if (o->is_removing || (is != POOLS_ARRIVING && is != POOLS_READY)) {
+    if (o->is_removing || !is_to_come(is)) {
         if (done)
             done(userdata);
         return;
@@ -203,6 +209,7 @@ struct word { /* about a kept call */
     struct call *call;
     struct uuid vm;
     char id[UUID_TEXT_SIZE];
+    enum pools_word word; /* of one that runs, while its host is asked */
 };
 
 static void answer(struct word *w, const char *port) {
@@ -261,16 +268,44 @@ static void open_disk(struct word *w, const struct row *vm, const char *text) {
     h->host_ask(h->userdata, &host, "disk_serve", args, SERVE_MS, on_served, w);
 }
 
+static void attach_all(struct db *d, struct db_txn *t, int class_id, const struct value *set, unsigned attached) {
+    for (size_t i = 0; i < set->set.n; i++)
+        if (db_get(d, class_id, &set->set.items[i].ref))
+            db_txn_set(t, class_id, &set->set.items[i].ref, attached, value_bool(true));
+}
+
+static bool is_live(const struct row *vm) {
+    return value_map_get(row_value(vm, FIELD_VM_migration), POOLS_LIVE) != NULL;
+}
+
+void pools_take(struct db *d, struct db_txn *t, const struct row *vm) {
+    struct uuid host;
+    db_txn_set(t, CLASS_VM, &vm->uuid, FIELD_VM_migration, value_map());
+    if (!is_live(vm) || !uuid_parse(str_or_empty(value_map_str(row_value(vm, FIELD_VM_migration), "host")), &host))
+        return;
+    db_txn_set(t, CLASS_VM, &vm->uuid, FIELD_VM_resident_on, value_ref(&host));
+    db_txn_set(t, CLASS_VM, &vm->uuid, FIELD_VM_power_state, value_string("Running"));
+    /* All that it had came along plugged in, or it would not have come. */
+    attach_all(d, t, CLASS_VBD, row_value(vm, FIELD_VM_VBDs), FIELD_VBD_currently_attached);
+    attach_all(d, t, CLASS_VIF, row_value(vm, FIELD_VM_VIFs), FIELD_VIF_currently_attached);
+}
+
 static void write_phase(struct word *w, const struct row *vm, enum pools_arrival next) {
-    struct value record = next == POOLS_OWN ? value_map() : value_copy(row_value(vm, FIELD_VM_migration));
     struct db_txn *t = db_txn_new(call_db(w->call), "a VM from another pool");
     char text[UUID_TEXT_SIZE];
-    if (next == POOLS_READY)
-        value_map_put(&record, POOLS_KEY, value_string("ready"));
-    else
-        log_notice("VM '%s' has come from another pool", uuid_text(&w->vm, text));
     db_txn_expect(t, CLASS_VM, &w->vm, FIELD_VM_migration, value_copy(row_value(vm, FIELD_VM_migration)));
-    db_txn_set(t, CLASS_VM, &w->vm, FIELD_VM_migration, record);
+    if (next == POOLS_OWN) {
+        log_notice("VM '%s' has come from another pool", uuid_text(&w->vm, text));
+        pools_take(call_db(w->call), t, vm);
+    } else {
+        struct value record = value_copy(row_value(vm, FIELD_VM_migration));
+        if (next == POOLS_LOST)
+            log_warn("the memory of VM '%s', which was to come from another pool, has ended with its host; it goes on "
+                     "there",
+                     uuid_text(&w->vm, text));
+        value_map_put(&record, POOLS_KEY, value_string(pools_peer_text(pools_answer(next))));
+        db_txn_set(t, CLASS_VM, &w->vm, FIELD_VM_migration, record);
+    }
     db_txn_fence(t);
     db_txn_commit(t, WRITE_MS, on_written, w);
 }
@@ -298,6 +333,77 @@ static void promise(struct word *w, const struct row *vm) {
     value_map_add(&args, "id", value_string(w->id));
     value_map_add(&args, "disks", value_string(str_or_empty(value_map_str(record, "disks"))));
     h->host_ask(h->userdata, &host, "disk_whole", args, WHOLE_MS, on_whole, w);
+}
+
+/* ---- one that runs: its memory is with a host, which knows more than the rows ---- */
+
+static void go_by(struct word *w, enum pools_word word) {
+    const struct row *vm = db_get(call_db(w->call), CLASS_VM, &w->vm);
+    enum pools_arrival is = arrival_of(vm, w->id), next = pools_arrive(is, word);
+    if (next == is || !is_to_come(is))
+        answer(w, NULL);
+    else
+        write_phase(w, vm, next);
+}
+
+static void on_host_says(struct error *error, const struct value *result, void *data) {
+    struct word *w = data;
+    struct api *a = call_api(w->call);
+    const struct row *vm = db_get(api_db(a), CLASS_VM, &w->vm);
+    const char *holds = error ? "" : str_or_empty(value_map_str(result, "holds"));
+    struct uuid host;
+    /* A host that is not heard may have it yet. But only the row lets it run, and that will say that it is lost. */
+    bool is_silent = error && vm &&
+                     uuid_parse(str_or_empty(value_map_str(row_value(vm, FIELD_VM_migration), "host")), &host) &&
+                     !api_host_is_live(a, &host);
+    if (str_eq(holds, "stands") && w->word == POOLS_ASKED_READY && is_to_come(arrival_of(vm, w->id)))
+        promise(w, vm);
+    else if (str_eq(holds, "stands"))
+        go_by(w, w->word);
+    else if (w->word == POOLS_TOLD_TAKE && (is_silent || str_eq(holds, "none")))
+        go_by(w, POOLS_FOUND_LOST);
+    else
+        answer(w, NULL);
+}
+
+static void ask_host(struct word *w, const struct row *vm, enum pools_word word) {
+    const struct api_hooks *h = api_hooks(call_api(w->call));
+    const struct value *record = row_value(vm, FIELD_VM_migration);
+    struct value args = value_map();
+    struct uuid host = {0};
+    (void)!uuid_parse(str_or_empty(value_map_str(record, "host")), &host);
+    w->word = word;
+    value_map_add(&args, "vm", value_string(row_str(vm, FIELD_VM_uuid)));
+    value_map_add(&args, "id", value_string(w->id));
+    h->host_ask(h->userdata, &host, word == POOLS_ASKED_READY ? "vm_admitted" : "vm_received", args, STANDS_MS,
+                on_host_says, w);
+}
+
+/* A QEMU is started that its memory goes to; the disks are there, and empty yet. */
+static void open_memory(struct word *w, const struct row *vm) {
+    struct api *a = call_api(w->call);
+    const struct api_hooks *h = api_hooks(a);
+    const struct value *record = row_value(vm, FIELD_VM_migration);
+    struct value args = value_map(), spec = {.type = VALUE_VOID};
+    struct error *e = NULL;
+    struct uuid host;
+    if (uuid_parse(str_or_empty(value_map_str(record, "host")), &host))
+        spec = vm_spec(api_db(a), vm, &host, &e);
+    else
+        error_set(&e, ERR_HANDLE_INVALID, "host", "", NULL);
+    if (e) {
+        value_done(&args);
+        call_fail(w->call, e);
+        free(w);
+        return;
+    }
+    value_map_add(&args, "vm", value_string(row_str(vm, FIELD_VM_uuid)));
+    value_map_add(&args, "id", value_string(w->id));
+    value_map_add(&args, "address", value_string(str_or_empty(value_map_str(record, "address"))));
+    value_map_add(&args, "authority", value_string(str_or_empty(value_map_str(record, "believe"))));
+    value_map_add(&args, "machine", value_string(str_or_empty(value_map_str(record, "machine"))));
+    value_map_add(&args, "spec", spec);
+    h->host_ask(h->userdata, &host, "vm_admit", args, ADMIT_MS, on_served, w);
 }
 
 /* Every byte is looked at, whichever is the first that differs. */
@@ -329,7 +435,7 @@ void vm_migrate_settle(struct call *c) {
         call_fail_code(c, ERR_INVALID_VALUE, "word", text, NULL);
         return;
     }
-    bool is_coming = is == POOLS_ARRIVING || is == POOLS_READY;
+    bool is_coming = is_to_come(is);
     if (is_coming &&
         !same_secret(str_or_empty(value_map_str(row_value(vm, FIELD_VM_migration), "secret")), call_arg_str(c, 2))) {
         call_fail_code(c, ERR_SESSION_AUTHENTICATION_FAILED, "", "this is not the secret of the move", NULL);
@@ -343,10 +449,14 @@ void vm_migrate_settle(struct call *c) {
         coming_of(a, &w->vm, id)->heard_ms = loop_now_ms(api_loop(a));
     if (is_coming && next == POOLS_ABSENT)
         pools_arrival_remove(a, &w->vm, id, on_removed, w);
+    else if (next != is && is_live(vm))
+        ask_host(w, vm, words[i].word);
     else if (is == POOLS_ARRIVING && next == POOLS_READY)
         promise(w, vm);
     else if (next != is)
         write_phase(w, vm, next);
+    else if (is == POOLS_ARRIVING && str_eq(text, "open") && is_live(vm) && str_eq(call_arg_str(c, 4), "memory"))
+        open_memory(w, vm);
     else if (is == POOLS_ARRIVING && str_eq(text, "open"))
         open_disk(w, vm, call_arg_str(c, 4));
     else

@@ -416,10 +416,14 @@ void vm_power_state_reset(struct call *c) {
     const struct row *vm = call_arg_row(c, 0);
     struct uuid nobody = {0};
     const char *between = vm ? value_map_str(row_value(vm, FIELD_VM_migration), POOLS_KEY) : NULL;
-    if (between && (str_eq(between, "given") || str_eq(between, "ready"))) { /* the other pool is lost: it is ours */
+    if (between && (str_eq(between, "given") || str_eq(between, "ready") || str_eq(between, "lost"))) {
+        /* the other pool is lost: it is ours */
         struct db_txn *t = db_txn_new(call_db(c), "VM.power_state_reset");
         db_txn_expect(t, CLASS_VM, &vm->uuid, FIELD_VM_migration, value_copy(row_value(vm, FIELD_VM_migration)));
-        db_txn_set(t, CLASS_VM, &vm->uuid, FIELD_VM_migration, value_map());
+        if (str_eq(between, "ready"))
+            pools_take(call_db(c), t, vm);
+        else
+            db_txn_set(t, CLASS_VM, &vm->uuid, FIELD_VM_migration, value_map());
         call_commit(c, t, NULL, NULL);
         return;
     }

@@ -217,7 +217,9 @@ static bool migrate_remote(struct xe *x, struct value *options, struct error **e
     bool ok = receive_remote(x, &r, &token, &vdi_map, &vif_map, errp);
     swap(x, &r);
     if (ok) {
-        struct value extra[] = {token, value_bool(true), vdi_map, vif_map, *options, value_map()};
+        const char *live = args_get(&x->args, "live"); /* of a running one, anything else is refused */
+        struct value extra[] = {token,      value_bool(!live || !str_eq(live, "false")), vdi_map, vif_map, *options,
+                                value_map()};
         ok = select_call(x, &vms, "VM.migrate_send", extra, ARRAY_SIZE(extra), errp);
         value_done(&extra[5]);
     }
@@ -255,8 +257,7 @@ static bool vm_migrate(struct xe *x, struct error **errp) {
 }
 
 static const struct command list[] = {
-    {"vm-migrate", "", OWN "vdi:,vif:,vm",
-     "move a running one to another host, or a halted or suspended one to another pool", vm_migrate,
-     COMMAND_SELECTS_VMS},
+    {"vm-migrate", "", OWN "vdi:,vif:,vm", "move a running one to another host, or one with its disks to another pool",
+     vm_migrate, COMMAND_SELECTS_VMS},
 };
 const struct command_group commands_vm_migrate = {list, ARRAY_SIZE(list)};
