@@ -33,6 +33,8 @@ struct folder_ops {
     int (*rmdir)(void *at, const char *name);
     int (*space)(void *at, int64_t *ret_size, int64_t *ret_used);
     void (*close)(void *at);
+    /* Makes a file at least so long, with nothing in it; NULL where nobody goes by the length that it had. */
+    int (*lengthen)(void *at, const char *name, int64_t size);
     /* Of folders that only stand for something else (store_board.h); NULL in all others. */
     bool (*prepare)(void *at, const struct uuid *sr, struct error **errp); /* proven, and that repository */
     int (*clear)(void *at);                                                /* is none any more */

@@ -90,6 +90,7 @@ bool image_info(const struct folder *f, const char *name, const char *path, cons
         return false;
     json_t *json = json_loadb(out.data ? out.data : "", out.size, 0, NULL);
     info.virtual_size = json_integer_value(json_object_get(json, "virtual-size"));
+    info.cluster_size = json_integer_value(json_object_get(json, "cluster-size"));
     bool ok = json_is_object(json) && info.virtual_size > 0 && info.virtual_size <= STORE_SIZE_MAX &&
               parent_of(json, info.parent);
     json_decref(json);

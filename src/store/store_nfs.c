@@ -100,6 +100,15 @@ static int nfs_flush(void *at, const char *name) {
     return r < 0 ? r : end < 0 ? end : 0;
 }
 
+/* Others may write it, but nobody beyond `size`: so this cuts nothing off. */
+static int nfs_lengthen(void *at, const char *name, int64_t size) {
+    struct nfs_at *a = at;
+    _cleanup_free_ char *path = full(a, name);
+    struct nfs_stat_64 st;
+    int r = nfs_lstat64(a->nfs, path, &st);
+    return r < 0 ? r : (int64_t)st.nfs_size >= size ? 0 : nfs_truncate(a->nfs, path, (uint64_t)size);
+}
+
 static int list(struct nfs_context *nfs, const char *path, size_t max, struct strv *ret) {
     struct nfsdir *d = NULL;
     int r = nfs_opendir(nfs, path, &d);
@@ -189,6 +198,7 @@ static const struct folder_ops nfs_ops = {.read = nfs_read_file,
                                           .peek = nfs_peek,
                                           .write = nfs_write_file,
                                           .flush = nfs_flush,
+                                          .lengthen = nfs_lengthen,
                                           .list = nfs_list,
                                           .stat = nfs_stat_file,
                                           .unlink = nfs_unlink_file,

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The operations on leases, from their arguments. */
+#include <errno.h>
 #include <time.h>
 
 #include "base/str.h"
 #include "model/model.h"
 #include "store/store_lease.h"
 #include "store/store_private.h"
+#include "store/store_qcow2_core.h"
 
 #define DISKS_MAX 64     /* of one VM */
 #define RUNNING_MAX 4096 /* VMs of one host */
@@ -37,6 +39,11 @@ bool store_lease_id(const struct value *args, struct lease_id *ret) {
     return true;
 }
 
+static bool writes(const struct value *disk) {
+    const struct value *v = value_map_get(disk, "write");
+    return v && value_as_bool(v);
+}
+
 /* A set of uuids; the caller frees. False: it is none. */
 static bool uuids_at(const struct value *args, const char *key, size_t max, struct uuid **ret, size_t *ret_n) {
     const struct value *set = value_map_get(args, key);
@@ -53,10 +60,24 @@ static bool uuids_at(const struct value *args, const char *key, size_t max, stru
     return true;
 }
 
+/*
+ * QEMU 7.2 asks an NFS server for the length of a file when it opens it and never again (its driver has no
+ * bdrv_getlength): the host that a VM moves to has it open already while the image grows here, and would read zeroes
+ * where it has grown. So an image that a VM will write is as long as it can become before QEMU sees it.
+ */
+static bool lengthen(const struct folder *f, const char *name, const struct image_info *info, struct error **errp) {
+    bool is_odd = info->cluster_size < 512 || info->cluster_size > 1 << 21;
+    int e = is_odd ? -EINVAL : f->ops->lengthen(f->at, name, qcow2_length_max(info->virtual_size, info->cluster_size));
+    if (e < 0)
+        store_error(errp, "cannot make long enough", name, e);
+    return e == 0;
+}
+
 /* What an image goes on from, nearest first: read from the images themselves, for rows may be wrong. */
 static bool put_chain(const struct folder *f, const char *place, const struct value *disk, struct value *chains,
                       struct error **errp) {
     const char *vdi = str_or_empty(value_map_str(disk, "vdi")), *format = str_or_empty(value_map_str(disk, "format"));
+    bool grows = writes(disk) && f->ops->lengthen && str_eq(format, "qcow2");
     struct value chain = value_set();
     struct image_info info;
     _cleanup_free_ char *name = strf("%s.%s", vdi, format);
@@ -64,6 +85,7 @@ static bool put_chain(const struct folder *f, const char *place, const struct va
     while ((ok = chain.set.n <= CHAIN_MAX)) {
         _cleanup_free_ char *path = strf("%s/%s", place, name);
         ok = image_info(f, name, path, chain.set.n ? "qcow2" : format, &info, errp);
+        ok = ok && (!grows || chain.set.n > 0 || lengthen(f, name, &info, errp));
         if (!ok || !*info.parent)
             break;
         free(name);
@@ -123,14 +145,13 @@ bool store_open_disks(const struct folder *f, const char *place, const struct va
     if (!ok)
         (void)refuse(errp, "open");
     for (size_t i = 0; ok && i < disks->set.n; i++) {
-        const struct value *d = &disks->set.items[i], *writes = value_map_get(d, "write");
+        const struct value *d = &disks->set.items[i];
         const char *format = d->type == VALUE_MAP ? str_or_empty(value_map_str(d, "format")) : "";
         struct uuid vdi;
         ok = (str_eq(format, "qcow2") || str_eq(format, "raw")) && uuid_at(d, "vdi", &vdi);
         if (!ok)
             (void)refuse(errp, "open");
-        ok = ok && (!(writes && value_as_bool(writes)) || take_lease(f, &vdi, &me, errp)) &&
-             put_chain(f, place, d, &chains, errp);
+        ok = ok && (!writes(d) || take_lease(f, &vdi, &me, errp)) && put_chain(f, place, d, &chains, errp);
         if (ok && !put_source(f, d, &sources))
             ok = refuse(errp, "open");
     }

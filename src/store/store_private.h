@@ -13,6 +13,7 @@
 
 struct image_info {
     int64_t virtual_size, physical_size;
+    int64_t cluster_size;        /* of qcow2, else 0 */
     char parent[UUID_TEXT_SIZE]; /* file that it goes on from, by uuid; "" for none */
 };
 

@@ -129,6 +129,17 @@ void qcow2_front(struct qcow2_writer *w, int64_t k, uint8_t out[static QCOW2_CLU
         put_l2(w, out);
 }
 
+int64_t qcow2_length_max(int64_t size, int64_t cluster) {
+    int64_t entries = cluster / 8, n_data = div_up(size, cluster), n_l2 = div_up(n_data, entries),
+            n_l1 = div_up(n_l2, entries), n = 1 + n_data + n_l2 + 2 * n_l1, n_all = n;
+    for (int64_t before = 0; before != n_all;) {
+        int64_t n_blocks = div_up(n_all, entries);
+        before = n_all;
+        n_all = n + n_blocks + 2 * div_up(n_blocks, entries);
+    }
+    return (n_all + n_all / 64 + 64) * cluster; /* with holes where tables lay that had to grow */
+}
+
 static bool refuse(const char **why, const char *text) {
     *why = text;
     return false;

@@ -38,6 +38,12 @@ struct qcow2_writer { /* where it is; {.layout, .map} at first */
 void qcow2_front(struct qcow2_writer *w, int64_t k, uint8_t out[static QCOW2_CLUSTER]);
 
 /*
+ * No image of a disk of `size` bytes whose clusters have `cluster` bytes becomes longer than that, however much of the
+ * disk is written: data, tables, counts of up to 64 bits, and holes where tables lay that had to grow.
+ */
+int64_t qcow2_length_max(int64_t size, int64_t cluster);
+
+/*
  * Judges the first QCOW2_HEAD_SIZE bytes of an image that came from outside: no other file, no encryption, no features
  * that are not known. False with a sentence part.
  */

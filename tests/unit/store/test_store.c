@@ -4,9 +4,11 @@
 #include "base/str.h"
 #include "model/model.h"
 #include "store/store.h"
+#include "store/store_qcow2_core.h"
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
 // clang-format off
 #include <setjmp.h>
 #include <cmocka.h>
@@ -261,6 +263,30 @@ static void test_paths(void **state) {
     assert_null(store_path_trouble("/run/sr-mount/x"));
 }
 
+/* Images of every size of clusters, made as wasteful as they can be and written to the end, against the bound. */
+static void test_length_max(void **state) {
+    struct rig *r = *state;
+    static const int clusters[] = {512, 4096, 65536, 2097152};
+    static const int64_t sizes[] = {512, 65536 * 3 + 512, 9 * MIB};
+    for (size_t i = 0; i < ARRAY_SIZE(clusters) * ARRAY_SIZE(sizes) * 2; i++) {
+        int cluster = clusters[i % ARRAY_SIZE(clusters)], bits = i < ARRAY_SIZE(clusters) * ARRAY_SIZE(sizes) ? 16 : 64;
+        int64_t size = sizes[i / ARRAY_SIZE(clusters) % ARRAY_SIZE(sizes)];
+        _cleanup_free_ char *file = strf("%s/full.qcow2", r->top),
+                            *command = strf("qemu-img create -q -f qcow2 -o cluster_size=%d,refcount_bits=%d %s 512 && "
+                                            "qemu-img resize -q -f qcow2 %s %lld && "
+                                            "qemu-io -f qcow2 -c 'write -q 0 %lld' %s",
+                                            cluster, bits, file, file, (long long)size, (long long)size, file);
+        struct stat st;
+        FILE *f = popen(command, "r");
+        assert_int_equal(pclose(f), 0);
+        assert_return_code(stat(file, &st), 0);
+        int64_t most = qcow2_length_max(size, cluster);
+        if (st.st_size > most || most > size + size / 16 + 90 * (int64_t)cluster + size / cluster * 24)
+            fail_msg("%lld bytes in clusters of %d: %lld long, bound %lld", (long long)size, cluster,
+                     (long long)st.st_size, (long long)most);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_life, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_leftovers, setup, teardown),
@@ -269,6 +295,7 @@ int main(void) {
                                        cmocka_unit_test_setup_teardown(test_fork_undone, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_strangers, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_discs, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_length_max, setup, teardown),
                                        cmocka_unit_test(test_paths)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
