@@ -35,6 +35,7 @@ struct db_server *db_server_new(const struct db_server_config *c) {
     s->join_timeout_s = c->join_timeout_s ? c->join_timeout_s : 30;
     s->timer = loop_add_timer(s->loop, LOOP_NEVER, on_start, s);
     s->exit_fd = -1;
+    server_watch_room(s);
     return s;
 }
 
@@ -64,6 +65,7 @@ void db_server_free(struct db_server *s) {
     if (!s)
         return;
     step_end(s);
+    server_disk_done(s);
     server_cancel_queries(s);
     unixctl_cancel(s->cut_call);
     if (s->version_child)

@@ -3,7 +3,8 @@
  * The pool database's own ovsdb-server process on this host: made, started, joined to the cluster, taken out of it,
  * with the tools that come with it. The process outlives this daemon and is found again by its pid file. One operation
  * at a time; each has a deadline at every step and ends in exactly one call of `done`, never from inside: error NULL,
- * or DB_SERVER_FAILED with one sentence. A file is not deleted but renamed to
+ * or DB_SERVER_FAILED with one sentence. While no operation is under way, room is kept on the disk for a voter's log,
+ * and a voter that would run out of it is stopped. A file is not deleted but renamed to
  * pool.db.<why>-<n>, the last three of each kind; damaged ones are kept all. Loop thread only.
  *
  * Addresses are bare ("10.0.0.1", "fd00::1"); ports and the transport are the same on every host.
@@ -44,7 +45,8 @@ void db_server_create(struct db_server *s, const char *address, db_server_done_f
 /*
  * Starts (or finds) the server of the file that is there. A file that the tools find damaged is set aside as "corrupt",
  * that of a server which the cluster has let go as "left", and the error says so; any other failure (a full disk)
- * leaves it in place.
+ * leaves it in place. Not without room on the disk for what it will write; a file with a hole, as a full disk leaves
+ * it, is mended, and kept as "hole" as it was.
  */
 void db_server_start_voter(struct db_server *s, db_server_done_fn *done, void *userdata);
 /* Starts a server without a file that passes on to the voters at these addresses. Whatever ran before is ended. */

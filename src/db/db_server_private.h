@@ -9,7 +9,9 @@
 #define MAX_STEPS 20
 #define CONTROL_TIMEOUT_MS 3000
 
+struct mending;
 struct status_query;
+struct worker;
 typedef void step_fn(struct db_server *s);
 
 struct db_server {
@@ -50,6 +52,9 @@ struct db_server {
     void *version_userdata;
     struct unixctl *cut_call;
     bool has_failed; /* seen failed, and not yet seen whole again */
+    struct loop_source *room_timer;
+    struct worker *worker; /* NULL until a file is to be mended */
+    struct mending *mending;
 };
 
 /* ---- db_server.c: the machinery ---- */
@@ -67,6 +72,8 @@ step_fn step_create, step_place, step_set_aside, step_join_file, step_wait_conne
     step_swap_addresses;
 /* Renames the file; its new name in *ret_name (the caller frees). Negative errno. */
 int server_set_aside(struct db_server *s, const char *why, char **ret_name);
+/* A free name of this kind, or that of the oldest; the caller frees. */
+char *server_aside_name(const struct db_server *s, const char *why);
 
 /* ---- db_server_process.c ---- */
 step_fn step_stop, step_start_voter, step_start_relay;
@@ -79,6 +86,13 @@ void server_mend(struct db_server *s); /* when nothing else is under way */
 /* -1: nothing runs. Otherwise its pid; *ret_relay says what it is. */
 int server_pid(const struct db_server *s, bool *ret_relay);
 char *server_address(const struct db_server *s, const char *address, int port);
+
+/* ---- db_server_disk.c ---- */
+void server_watch_room(struct db_server *s);  /* from now on */
+bool server_need_room(struct db_server *s);   /* false: the step has failed */
+bool server_is_hole(const char *text);        /* what a server said that did not start */
+void server_close_holes(struct db_server *s); /* and starts it again; ends the step */
+void server_disk_done(struct db_server *s);
 
 /* ---- db_server_status.c ---- */
 step_fn step_kick, step_refuse_last;

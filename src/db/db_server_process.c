@@ -176,6 +176,10 @@ static void on_server_started(struct db_server *s, const struct child_result *r)
         on_has_left(s);
         return;
     }
+    if (server_is_hole(s->server_text)) {
+        server_close_holes(s);
+        return;
+    }
     server_run(s, s->step_timeout_ms, on_checked, (const char *const[]){"ovsdb-tool", "check-cluster", s->file, NULL});
 }
 
@@ -221,7 +225,7 @@ void step_start_voter(struct db_server *s) {
     bool relay;
     if (server_pid(s, &relay) > 0 && !relay)
         server_next(s); /* found again */
-    else
+    else if (server_need_room(s))
         start(s, s->file, /* serve_relays= */ true, on_server_started);
 }
 

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The steps of operations on the database server: files, waiting for the cluster, the schema. */
+#include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "db/db_internal.h"
 #include "db/db_server_private.h"
 #include "ovsdb/ovsdb_value.h"
+
+#define LOG_MODULE "pooldb"
+#include "base/log.h"
 
 #define MAX_ARGS 40
 #define MAX_VERSION 4096
@@ -55,7 +60,7 @@ void step_place(struct db_server *s) {
 }
 
 /* A free name of this kind; when all places but those of damaged files are taken, that of the oldest. */
-static char *aside_name(const struct db_server *s, const char *why) {
+char *server_aside_name(const struct db_server *s, const char *why) {
     char *oldest = NULL;
     struct timespec oldest_time = {0};
     for (unsigned n = 1; str_eq(why, "corrupt") || n <= KEEP_ASIDE; n++) {
@@ -78,13 +83,18 @@ static char *aside_name(const struct db_server *s, const char *why) {
 }
 
 int server_set_aside(struct db_server *s, const char *why, char **ret_name) {
-    char *name = aside_name(s, why);
+    char *name = server_aside_name(s, why);
     int r = fs_rename(s->file, name);
-    if (r < 0)
+    if (r < 0) {
         free(name);
-    else
-        *ret_name = name;
-    return r;
+        return r;
+    }
+    /* Without the room that was kept behind its end. */
+    struct stat st;
+    if (stat(name, &st) == 0 && truncate(name, st.st_size) < 0)
+        log_warn("'%s' keeps more of the disk than it needs: %s", name, strerror(errno));
+    *ret_name = name;
+    return 0;
 }
 
 void step_set_aside(struct db_server *s) {
