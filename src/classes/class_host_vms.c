@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "classes/class_calls.h"
 #include "classes/class_vm.h"
+#include "classes/class_vm_pools.h"
 #include "classes/vm_migrate_plan.h"
 #include "classes/vm_ops.h"
 #include "classes/vm_place.h"
@@ -38,6 +39,10 @@ bool class_check_no_guests(struct call *c, const struct row *host) {
 void class_end_guests(struct call *c, struct db_txn *t, const struct row *host) {
     struct uuid nobody = {0};
     for (const struct row *vm = NULL; (vm = next_guest(call_db(c), host, vm));) {
+        const struct value *record = row_value(vm, FIELD_VM_migration);
+        if (str_eq(str_or_empty(value_map_str(record, POOLS_KEY)), "given"))
+            continue; /* it may run in another pool already, which the pools settle without this host */
+        db_txn_expect(t, CLASS_VM, &vm->uuid, FIELD_VM_migration, value_copy(record));
         db_txn_set(t, CLASS_VM, &vm->uuid, FIELD_VM_power_state, value_string("Halted"));
         db_txn_set(t, CLASS_VM, &vm->uuid, FIELD_VM_resident_on, value_ref(&nobody));
         db_txn_set(t, CLASS_VM, &vm->uuid, FIELD_VM_migration, value_map()); /* a copy elsewhere is removed */

@@ -412,11 +412,21 @@ void vm_suspend(struct call *c) {
 
 /* ---- by a person's word ---- */
 
+static void on_lost_removed(void *userdata) {
+    vm_op_return_void(userdata);
+}
+
 void vm_power_state_reset(struct call *c) {
     const struct row *vm = call_arg_row(c, 0);
     struct uuid nobody = {0};
     const char *between = vm ? value_map_str(row_value(vm, FIELD_VM_migration), POOLS_KEY) : NULL;
-    if (between && (str_eq(between, "given") || str_eq(between, "ready") || str_eq(between, "lost"))) {
+    if (between && str_eq(between, "lost")) { /* it goes on in the other pool: nothing of it may become a VM here */
+        pools_arrival_remove(call_api(c), &vm->uuid,
+                             str_or_empty(value_map_str(row_value(vm, FIELD_VM_migration), "id")), on_lost_removed,
+                             vm_op_plain(c));
+        return;
+    }
+    if (between && (str_eq(between, "given") || str_eq(between, "ready"))) {
         /* the other pool is lost: it is ours */
         struct db_txn *t = db_txn_new(call_db(c), "VM.power_state_reset");
         db_txn_expect(t, CLASS_VM, &vm->uuid, FIELD_VM_migration, value_copy(row_value(vm, FIELD_VM_migration)));

@@ -5,12 +5,17 @@
  * with keys of this move. QEMU stops before the last bytes of memory; then the mirrors end, so that memory and disks
  * are of the same moment. Afterwards it stands still with all that it had: whether it goes on, others decide.
  */
+#include <errno.h>
 #include <jansson.h>
 #include <libvirt/libvirt-qemu.h>
 #include <libvirt/virterror.h>
+#include <netdb.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "model/model.h"
@@ -21,6 +26,8 @@
 #define STEP_MS 200
 #define END_MS 15000 /* for what was told to end */
 #define SETUP_MS 30000
+#define HEARD_MS 2000
+#define OPEN_TIMEOUT_S 5 /* QEMU and its guest stand still meanwhile */
 #define FASTEST (INT64_C(1) << 40)
 
 struct virt_flight {
@@ -164,22 +171,36 @@ static char *node_of(const json_t *blocks, const char *alias) {
     return NULL;
 }
 
-/* The server there has just been started: it is tried again until it listens, from here, since QEMU's own trying would
- * hold up the guest. */
+/* Whether somebody takes a connection there within a moment. */
+static bool is_heard(const char *address, const char *port) {
+    const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *at = NULL;
+    int code = -1;
+    socklen_t size = sizeof(code);
+    if (getaddrinfo(address, port, &hints, &at) != 0)
+        return false;
+    _cleanup_close_ int fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    bool begun = fd >= 0 && (connect(fd, at->ai_addr, at->ai_addrlen) == 0 || errno == EINPROGRESS);
+    freeaddrinfo(at);
+    return begun && poll(&p, 1, HEARD_MS) == 1 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &size) == 0 && code == 0;
+}
+
+/*
+ * The server there has just been started: it is waited for from here, since QEMU's own trying would hold up the guest
+ * and its monitor. What it still has to wait for (a server that takes the connection and says nothing) has an end.
+ */
 static bool connect_disk(struct virt_flight *f, const char *name, const char *port, const char *export) {
-    for (uint64_t end = now_ms() + END_MS;; step_sleep()) {
-        struct error *e = NULL;
-        json_t *args = json_pack("{s:s, s:s, s:{s:s, s:s, s:s}, s:s, s:s, s:s, s:{s:b}}", "driver", "nbd", "node-name",
-                                 name, "server", "type", "inet", "host", f->far.address, "port", port, "export", export,
-                                 "tls-creds", NAME, "tls-hostname", f->far.tls_name, "cache", "direct", 1);
-        if (tell(f->domain, "blockdev-add", args, &e))
-            return true;
-        if (now_ms() > end || atomic_load(&f->is_aborted) || !strstr(error_text(e), "Connection refused")) {
-            f->error = e;
+    for (uint64_t end = now_ms() + END_MS; !is_heard(f->far.address, port); step_sleep())
+        if (now_ms() > end || atomic_load(&f->is_aborted)) {
+            error_internal(&f->error, "the server for the disk at %s port %s does not answer", f->far.address, port);
             return false;
         }
-        error_free(e);
-    }
+    json_t *args =
+        json_pack("{s:s, s:s, s:{s:s, s:s, s:s}, s:s, s:s, s:s, s:{s:b}, s:i}", "driver", "nbd", "node-name", name,
+                  "server", "type", "inet", "host", f->far.address, "port", port, "export", export, "tls-creds", NAME,
+                  "tls-hostname", f->far.tls_name, "cache", "direct", 1, "open-timeout", OPEN_TIMEOUT_S);
+    return tell(f->domain, "blockdev-add", args, &f->error);
 }
 
 static bool mirror(struct virt_flight *f, const json_t *blocks, const char *xml, size_t i) {
@@ -488,8 +509,8 @@ static void undo_run(void *data) {
     virDomainPtr d = virDomainLookupByUUIDString(u->conn, uuid_text(&u->vm, uuid));
     if (!d && virGetLastErrorCode() != VIR_ERR_NO_DOMAIN)
         error_internal(&u->error, "%s", str_or_empty(virGetLastErrorMessage()));
-    else if (d && undo(d, &u->error) && u->lets_run && virDomainGetState(d, &state, NULL, 0) == 0 &&
-             state == VIR_DOMAIN_PAUSED && virDomainResume(d) < 0)
+    else if (d && undo(d, &u->error) && u->lets_run &&
+             (virDomainGetState(d, &state, NULL, 0) < 0 || (state == VIR_DOMAIN_PAUSED && virDomainResume(d) < 0)))
         error_internal(&u->error, "%s", str_or_empty(virGetLastErrorMessage()));
     if (d) {
         /* A domain that has ended meanwhile has nothing to be undone. */

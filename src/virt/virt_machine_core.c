@@ -73,8 +73,10 @@ static bool put_each(struct value *machine, const char *xml, const char *open, c
     struct piece d;
     for (const char *from = xml; find(from, end, open, close, &d); from = d.end) {
         _cleanup_free_ char *key = attribute(&d, tag, attribute_name);
+        if (!key)
+            error_internal(errp, "a device of the VM has no name");
         if (!key || !put_slot(machine, &d, key, errp))
-            return key != NULL;
+            return false;
     }
     return true;
 }

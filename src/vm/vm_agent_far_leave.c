@@ -164,7 +164,8 @@ static void on_cleaned(struct error *error, void *userdata) {
 
 static void back(struct vm_far *f) {
     const struct row *vm = db_get(f->a->db, CLASS_VM, &f->vm);
-    bool lets_run = !vm || str_eq(row_str(vm, FIELD_VM_power_state), "Running");
+    bool lets_run = vm && uuid_eq(row_ref(vm, FIELD_VM_resident_on), &f->a->self) &&
+                    str_eq(row_str(vm, FIELD_VM_power_state), "Running");
     f->is_at_work = true;
     virt_far_clean(f->a->virt, &f->vm, lets_run, on_cleaned, step_new(f));
 }

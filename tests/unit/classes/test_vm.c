@@ -349,6 +349,23 @@ static void test_host_away(void **state) {
     assert_true(uuid_is_null(row_ref(fx_row(f->fx, CLASS_VM, &f->vm), FIELD_VM_resident_on)));
 }
 
+/* It has been given to another pool, where it may run: that its host here is dead says nothing of it. */
+static void test_dead_host_and_given(void **state) {
+    struct vmf *f = *state;
+    run_it(f);
+    struct value record = value_map();
+    value_map_add(&record, "pools", value_string("given"));
+    set(CLASS_VM, &f->vm, FIELD_VM_migration, record);
+    struct uuid m = *row_ref(fx_row(f->fx, CLASS_host, &f->fx->hosts[1]), FIELD_host_metrics);
+    db_volatile_set(f->fx->db, &f->fx->hosts[1], CLASS_host_metrics, &m, FIELD_host_metrics_live, value_bool(false));
+    fx_settle(f->fx);
+    fx_call(f->fx, "host.declare_dead", "[$S, \"%s\"]", fx_ref(&f->fx->hosts[1]));
+    assert_string_equal(state_of(f), "Running");
+    assert_non_null(value_map_get(row_value(fx_row(f->fx, CLASS_VM, &f->vm), FIELD_VM_migration), "pools"));
+    assert_true(str_starts(fx_fail(f->fx, "VM.start", "[$S, \"%s\", false, false]", fx_ref(&f->vm)),
+                           "OTHER_OPERATION_IN_PROGRESS "));
+}
+
 static void test_blocked(void **state) {
     struct vmf *f = *state;
     struct value blocked = value_map();
@@ -484,9 +501,22 @@ static void test_limits(void **state) {
 
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
-    const struct CMUnitTest tests[] = {
-        T(start),           T(while_it_starts), T(host_refuses),      T(places),    T(spread),  T(affinity),
-        T(disk_of_another), T(power),           T(hard_beside_clean), T(host_away), T(blocked), T(templates),
-        T(clone),           T(devices),         T(storage),           T(limits)};
+    const struct CMUnitTest tests[] = {T(start),
+                                       T(while_it_starts),
+                                       T(host_refuses),
+                                       T(places),
+                                       T(spread),
+                                       T(affinity),
+                                       T(disk_of_another),
+                                       T(power),
+                                       T(hard_beside_clean),
+                                       T(host_away),
+                                       T(dead_host_and_given),
+                                       T(blocked),
+                                       T(templates),
+                                       T(clone),
+                                       T(devices),
+                                       T(storage),
+                                       T(limits)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -207,6 +207,20 @@ static void test_nobody_touches_it(void **state) {
     assert_non_null(strstr(say("status"), "taken"));
 }
 
+/* Its memory ended with its host, and the other pool goes on with it: what lies here becomes nobody's VM. */
+static void test_lost_is_never_ours(void **state) {
+    arrive();
+    say("ready");
+    struct value record = value_copy(row_value(row(), FIELD_VM_migration));
+    value_map_put(&record, "pools", value_string("lost"));
+    fx_set(fx, CLASS_VM, &vm, FIELD_VM_migration, record);
+    fx_settle(fx);
+    assert_true(
+        str_starts(fx_fail(fx, "VM.start", "[$S, \"%s\", false, false]", fx_ref(&vm)), "OTHER_OPERATION_IN_PROGRESS"));
+    fx_call(fx, "VM.power_state_reset", "[$S, \"%s\"]", fx_ref(&vm));
+    assert_true(is_empty());
+}
+
 static void test_words(void **state) {
     arrive();
     assert_true(
@@ -272,14 +286,10 @@ static void test_lent_session_ends(void **state) {
 
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-    const struct CMUnitTest tests[] = {TEST(test_checked_first),
-                                       TEST(test_only_asks),
-                                       TEST(test_what_a_stranger_may_say),
-                                       TEST(test_nobody_touches_it),
-                                       TEST(test_words),
-                                       TEST(test_disks_of_the_move_only),
-                                       TEST(test_forgotten),
-                                       TEST(test_no_room_after_all),
-                                       TEST(test_lent_session_ends)};
+    const struct CMUnitTest tests[] = {TEST(test_checked_first),           TEST(test_only_asks),
+                                       TEST(test_what_a_stranger_may_say), TEST(test_nobody_touches_it),
+                                       TEST(test_lost_is_never_ours),      TEST(test_words),
+                                       TEST(test_disks_of_the_move_only),  TEST(test_forgotten),
+                                       TEST(test_no_room_after_all),       TEST(test_lent_session_ends)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
