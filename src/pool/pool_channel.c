@@ -228,10 +228,12 @@ static void refusal_received(struct peer *p, const struct value *m) {
     const char *code = value_map_str(m, "code"), *params[MAX_ERROR_PARAMS];
     const struct value *list = value_map_get(m, "params");
     size_t n = 0;
+    if (!code)
+        code = ERR_INTERNAL_ERROR;
     for (size_t i = 0; list && list->type == VALUE_SET && i < list->set.n && n < MAX_ERROR_PARAMS; i++)
         params[n++] = value_str(&list->set.items[i]);
     _cleanup_error_ struct error *e = NULL;
-    error_setv(&e, code ? code : ERR_INTERNAL_ERROR, n, params);
+    error_setv(&e, code, n, params);
     c->backoff_ms = str_eq(code, ERR_HOST_STILL_BOOTING) ? BACKOFF_BOOTING_MS : BACKOFF_MAX_MS;
     const struct value *facts = value_map_get(m, "facts");
     _cleanup_value_ struct value nothing = value_map();
