@@ -148,7 +148,7 @@ static void done_export(struct vm_op *op, const struct value *result) {
 struct vm_op *transfer_vm_export(struct call *c, const struct row *vm, const char *compress, struct transfer_plan *p) {
     struct archive a = {.d = call_db(c)};
     struct error *e = NULL;
-    const struct row *host = db_get(a.d, CLASS_host, api_own_host(call_api(c)));
+    const struct row *host = NULL; /* the one that has the disks */
     struct value disks = value_set();
     int64_t size = 0;
     if (!vm_op_check(c, vm, "export")) {
@@ -182,7 +182,8 @@ struct vm_op *transfer_vm_export(struct call *c, const struct row *vm, const cha
         value_done(&disks);
         return NULL;
     }
-    *p = (struct transfer_plan){.host = host->uuid, .args = value_map(), .size = size, .done = done_export};
+    *p = (struct transfer_plan){
+        .host = host ? host->uuid : *api_own_host(call_api(c)), .args = value_map(), .size = size, .done = done_export};
     (void)snprintf(p->name, sizeof(p->name), "%s.xva", row_str(vm, FIELD_VM_uuid));
     value_map_add(&p->args, "op", value_string("vm_export"));
     value_map_add(&p->args, "ova", value_string(ova));
