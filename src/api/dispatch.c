@@ -106,6 +106,14 @@ static bool check_session(struct call *c, const struct value *params, struct err
     /* What slave_local_login gave works for this host's own affairs only. */
     if (!s || (s->is_local_only && c->def->place != CALL_LOCAL)) {
         char text[REF_TEXT_SIZE];
+        struct error *reason = NULL;
+        /* Clients log in again when their session is not known, and some do not bear that this is refused: as long as
+         * nobody could, they are told to wait. */
+        if (!s && api_is_emergency(c->api, &reason) && error_is(reason, ERR_HOST_STILL_BOOTING)) {
+            error_propagate(errp, reason);
+            return false;
+        }
+        error_free(reason);
         error_set(errp, ERR_SESSION_INVALID, v && v->type == VALUE_STRING ? value_str(v) : ref_text(&uuid, text), NULL);
         return false;
     }

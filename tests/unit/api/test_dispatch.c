@@ -169,8 +169,13 @@ static void test_member(void **state) {
     answer_free(a);
 }
 
+static bool is_booting;
+
 static bool in_emergency(void *userdata, struct error **errp) {
-    error_set(errp, ERR_HOST_UNKNOWN_TO_MASTER, "some-uuid", NULL);
+    if (is_booting)
+        error_set(errp, ERR_HOST_STILL_BOOTING, NULL);
+    else
+        error_set(errp, ERR_HOST_UNKNOWN_TO_MASTER, "some-uuid", NULL);
     return true;
 }
 
@@ -200,6 +205,27 @@ static void test_emergency(void **state) {
     assert_non_null(strstr(fx_call(fx, "host.get_all_records", "[$S]"), "host0"));
     assert_string_equal(fx_fail(fx, "host.disable", "[$S, \"%s\"]", fx_ref(&fx->hosts[1])),
                         "HOST_UNKNOWN_TO_MASTER some-uuid");
+}
+
+/* While nobody can log in, nobody is told to: xen-api gives up for good when that is refused. */
+static void test_booting(void **state) {
+    struct fx *fx = *state;
+    static const char *const calls[] = {"host.is_in_emergency_mode", "event.from", "host.get_all"};
+    static const char *const params[] = {"[\"OpaqueRef:NULL\"]", "[\"OpaqueRef:NULL\", [\"*\"], \"\", 1.0]",
+                                         "[\"OpaqueRef:NULL\"]"};
+    for (unsigned booting = 0; booting < 2; booting++)
+        for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+            is_booting = booting;
+            struct answer *a = fx_start(fx, true, false, calls[i], params[i]);
+            assert_true(error_is(a->error, booting ? ERR_HOST_STILL_BOOTING : ERR_SESSION_INVALID) ||
+                        (!booting && error_is(a->error, ERR_HOST_UNKNOWN_TO_MASTER)));
+            answer_free(a);
+        }
+    is_booting = true;
+    struct answer *a = fx_start(fx, true, false, "session.login_with_password", "[\"root\", \"x\"]");
+    assert_true(error_is(a->error, ERR_HOST_STILL_BOOTING));
+    answer_free(a);
+    is_booting = false;
 }
 
 /* ---- forwarding ---- */
@@ -298,6 +324,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_setters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_member, setup_member, teardown),
         cmocka_unit_test_setup_teardown(test_emergency, setup_emergency, teardown),
+        cmocka_unit_test_setup_teardown(test_booting, setup_emergency, teardown),
         cmocka_unit_test_setup_teardown(test_forward, setup_forward, teardown),
         cmocka_unit_test_setup_teardown(test_client_gone, setup, teardown),
     };
