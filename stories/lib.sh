@@ -111,13 +111,37 @@ expect_text() {
     if grep -Eq -- "$2" <<<"$3"; then ok "$1"; else fail "$1 (no match for '$2' in: $3)"; fi
 }
 
+# lacks_words TEXT WORD...: prints the words that the text does not have; true when there is one.
+lacks_words() {
+    local text=$1 word lacking=()
+    shift
+    for word in "$@"; do grep -qF -- "$word" <<<"$text" || lacking+=("'$word'"); done
+    [ ${#lacking[@]} -gt 0 ] && printf '%s\n' "${lacking[*]}"
+}
+
+# expect_words WHAT TEXT WORD...: a text that must have each of these words, as they stand.
+expect_words() {
+    local what=$1 text=$2 lacking
+    shift 2
+    if lacking=$(lacks_words "$text" "$@"); then fail "$what (it lacks $lacking: $text)"; else ok "$what"; fi
+}
+
 host_uuid() { ask host-list name-label="$1" --minimal; }
 host_state() { ask host-param-get uuid="$(host_uuid "$1")" param-name=membership-state; }
 host_is_ready() { case $(host_state "$1") in ready | ready-size-limited) [ "$(ask host-list name-label="$1" params=host-metrics-live --minimal)" = true ] ;; *) false ;; esac; }
 host_is_dead() { [ "$(ask host-list name-label="$1" params=host-metrics-live --minimal)" = false ]; }
 
-# times_left_ready HOST: how often its daemon left the state 'ready' (or 'ready-size-limited'), as its log tells.
-times_left_ready() { quiet_lab exec "$1" -- grep -Ec "goes from 'ready(-size-limited)?' to '(netboot|contacting|syncing|emergency)" /var/log/musterd.log || true; }
+# times_left_ready HOST: how often its daemon left the state 'ready' (or 'ready-size-limited'), as its log tells. A log
+# that tells of no way to 'ready' is not one to count in.
+times_left_ready() {
+    local log
+    log=$(quiet_lab exec "$1" -- grep -E "this host goes from '" /var/log/musterd.log || true)
+    if ! grep -Eq "to 'ready(-size-limited)?'" <<<"$log"; then
+        echo "the log of $1 does not say how it became ready"
+        return 1
+    fi
+    grep -Ec "goes from 'ready(-size-limited)?' to '(netboot|contacting|syncing|emergency)" <<<"$log" || true
+}
 
 # wait_ready SECONDS HOST...: each host is ready again; prints how long each took.
 wait_ready() {
