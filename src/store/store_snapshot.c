@@ -9,6 +9,7 @@
 
 #include "base/fs.h"
 #include "base/str.h"
+#include "base/strmap.h"
 #include "model/model.h"
 #include "store/store_private.h"
 
@@ -174,6 +175,48 @@ bool store_settle(const char *path, const struct uuid *vdi, struct error **errp)
         return false;
     }
     return true;
+}
+
+/* "<uuid>.live-1" and so on. */
+static bool is_live_name(const char *name, struct uuid *ret_vdi) {
+    const char *dot = strchr(name, '.');
+    int64_t n;
+    if (!dot || !str_starts(dot, ".live-") || !str_parse_int(dot + strlen(".live-"), 1, LIVE_MAX, &n))
+        return false;
+    _cleanup_free_ char *text = xstrndup(name, (size_t)(dot - name));
+    return uuid_parse(text, ret_vdi);
+}
+
+bool store_settle_all(const char *path, store_is_used_fn *is_used, void *userdata, struct error **errp) {
+    struct uuidmap *disks = uuidmap_new();
+    DIR *d = opendir(path);
+    struct uuid vdi;
+    int r = d ? 0 : -errno;
+    for (const struct dirent *e; d && (e = next_entry(d, &r));)
+        if (is_live_name(e->d_name, &vdi) && !is_used(&vdi, userdata))
+            (void)uuidmap_put(disks, &vdi, disks);
+    if (d)
+        closedir(d);
+    if (r < 0) {
+        store_error(errp, "cannot look for images in", path, r);
+        uuidmap_free(disks);
+        return false;
+    }
+    struct error *first = NULL;
+    void *value;
+    for (size_t pos = 0; uuidmap_next(disks, &pos, &vdi, &value);) {
+        struct error *e = NULL;
+        if (store_settle(path, &vdi, &e))
+            continue;
+        if (!first && !error_is(e, ERR_VDI_IN_USE))
+            first = TAKE(e);
+        error_free(e);
+    }
+    uuidmap_free(disks);
+    if (!first)
+        return true;
+    error_propagate(errp, first);
+    return false;
 }
 
 static int copy_all(int from, int to) {

@@ -21,6 +21,10 @@ bool store_unfork_live(const char *path, const char *file, const struct uuid *ba
 /* The disk's own name leads to what the VM wrote last. False when the VM still has it open, with *errp (VDI_IN_USE) or
  * when the folder does not let it be done. Nothing to do is well. */
 bool store_settle(const char *path, const struct uuid *vdi, struct error **errp) _warn_unused_;
+/* The same for every disk in the folder that has a live image, but for those that is_used says of; one that somebody
+ * has open is left without a word. False with the first other error; the others are done all the same. */
+typedef bool store_is_used_fn(const struct uuid *vdi, void *userdata);
+bool store_settle_all(const char *path, store_is_used_fn *is_used, void *userdata, struct error **errp) _warn_unused_;
 /* The memory of a suspended VM once more, whole and on disk; nothing stays when it fails. */
 bool store_copy_memory(const char *path, const struct uuid *vdi, const struct uuid *to,
                        struct error **errp) _warn_unused_;

@@ -96,13 +96,16 @@ void vm_agent_make_bridges(struct vm_agent *a, const struct value *nics,
                            void (*done)(struct vm_agent *a, struct error *error, void *userdata), void *userdata);
 /* A VIF's device as this host's switch needs it. */
 void vm_nic_fit(const struct vm_agent *a, struct value *nic);
+/* ---- vm_agent_settle.c: disks of VMs that run no more ---- */
 /*
- * Disks of a VM that runs no more: their names lead to what it wrote last (store_settle). By its rows, and nobody
- * waits; or those of a specification that is to be started, and `done` is told.
+ * Their names lead to what the VM wrote last (store_settle). By a VM's rows, and nobody waits; or those of a
+ * specification that is to be started, and `done` is told.
  */
 void vm_agent_settle(struct vm_agent *a, const struct uuid *vm);
 void vm_agent_settle_spec(struct vm_agent *a, const struct value *spec,
                           void (*done)(struct vm_agent *a, struct error *error, void *userdata), void *userdata);
+/* Those in a folder (`sr`: its turn), after the start of the daemon; nobody waits. */
+void vm_agent_settle_sr(struct vm_agent *a, const char *sr, const char *path);
 
 /* ---- vm_agent_store.c: storage of this host ---- */
 /* What ought to be attached is looked at once; storage of the network again and again. Every LOOK_MS. */

@@ -115,6 +115,8 @@ static void looked_at(void *data) {
         }
     if (pbd)
         write_down(l, pbd);
+    if (pbd && !l->error && !l->is_shared && str_eq(l->op, "attach"))
+        vm_agent_settle_sr(a, str_or_empty(value_map_str(&l->args, "sr")), value_map_str(&l->args, "path"));
     value_done(&l->args);
     error_free(l->error);
     free(l->op);

@@ -118,6 +118,48 @@ static void test_taken_back(void **state) {
     assert_int_equal(inode(own), disk);
 }
 
+static bool is_same(const struct uuid *vdi, void *userdata) {
+    return uuid_eq(vdi, userdata);
+}
+
+/* All of a folder: what is used, and what somebody has open, is left; the others have their names. */
+static void test_all(void **state) {
+    struct rig *r = *state;
+    struct uuid base = uuid_random(), child = uuid_random(), vdis[3];
+    char *own[3], *live[3];
+    ino_t last[3];
+    int64_t size;
+    struct error *e = NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(vdis); i++) {
+        vdis[i] = r->vdi = uuid_random();
+        run(r, "vdi_create");
+        base = uuid_random(), child = uuid_random();
+        own[i] = store_file(r->path, &vdis[i], "qcow2");
+        assert_true(store_fork_live(r->path, &vdis[i], &base, &child, &live[i], &size, &e));
+        last[i] = inode(live[i]);
+    }
+    _cleanup_free_ char *stranger = strf("%s/notes.live-1", r->path);
+    assert_int_equal(fs_write_atomic(stranger, "x", 1, 0600), 0);
+    int fd = open(live[1], O_RDONLY | O_CLOEXEC);
+    assert_true(store_settle_all(r->path, is_same, &vdis[0], &e));
+    assert_int_equal(inode(live[0]), last[0]);
+    assert_int_equal(inode(live[1]), last[1]);
+    assert_int_equal(inode(own[2]), last[2]);
+    assert_false(fs_exists(live[2]));
+    close(fd);
+    assert_true(store_settle_all(r->path, is_same, &base /* none of them */, &e));
+    for (size_t i = 0; i < ARRAY_SIZE(vdis); i++) {
+        assert_int_equal(inode(own[i]), last[i]);
+        assert_false(fs_exists(live[i]));
+        free(own[i]);
+        free(live[i]);
+    }
+    assert_true(fs_exists(stranger));
+    assert_false(store_settle_all(stranger, is_same, &base, &e)); /* no folder */
+    assert_true(error_is(e, ERR_SR_BACKEND_FAILURE));
+    error_free(TAKE(e));
+}
+
 /* What cannot be looked into may have what the VM wrote last: nothing is taken for settled. */
 static void test_unreadable(void **state) {
     struct rig *r = *state;
@@ -198,6 +240,7 @@ static void test_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_live, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_all, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_taken_back, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_unreadable, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_hidden, setup, teardown),
