@@ -40,7 +40,7 @@ static bool hook_emergency(void *userdata, struct error **errp) {
             error_set(errp, ERR_DB_SCHEMA_UNKNOWN, pool_schema_trouble(d->pool), NULL);
             return true;
         }
-        error_set(errp, ERR_HOST_MASTER_CANNOT_TALK_BACK, pool_coordinator_address(d->pool), NULL);
+        error_set(errp, ERR_HOST_MASTER_CANNOT_TALK_BACK, pool_coordinator_address(d->pool), state->reason, NULL);
         return true;
     case STATE_NETBOOT: { /* left at the first look at the network, unless there is no address */
         bool is_new = loop_now_ms(d->loop) - state->entered_ms < NETBOOT_MS;
@@ -445,15 +445,19 @@ static void serve_query(const struct uuid *from, const struct value *args, struc
 
 /* ---- forwarding a local client's call to the coordinator ---- */
 struct forward {
+    char *address;
     api_forward_done_fn *done;
     void *data;
 };
 
 static void on_forwarded(const struct http_response *r, const struct error *error, void *userdata) {
     struct forward *f = userdata;
-    struct error *e = error ? error_dup(error) : NULL;
+    struct error *e = NULL;
+    if (error) /* the client has reached its server; it is the coordinator that this host has not */
+        error_set(&e, ERR_HOST_MASTER_CANNOT_TALK_BACK, f->address, error_param(error, 1), NULL);
     f->done(e, error ? NULL : buf_str(&r->body), error ? 0 : r->body.size, f->data);
     error_free(e);
+    free(f->address);
     free(f);
 }
 
@@ -474,7 +478,7 @@ static void hook_forward(void *userdata, const char *request, size_t size, uint6
                                  .timeout_ms = (unsigned)MIN(timeout_ms + FORWARD_EXTRA_MS, (uint64_t)3600000)};
     static const char *const headers[] = {"content-type: application/json", NULL};
     struct forward *f = xnew0(struct forward);
-    *f = (struct forward){done, data};
+    *f = (struct forward){xstrdup(target.host), done, data};
     http_client_start(d->client, &target, "POST", "/jsonrpc", headers, request, size, on_forwarded, f);
 }
 
