@@ -6,7 +6,7 @@ BUILD ?= build
 NAME ?= jumbo-management
 NINJA_FLAGS ?=
 
-.PHONY: help deps build build-test demo down test test-hosts stories story bench faults soak soak-sim lint docs clean
+.PHONY: help deps build build-test demo down test test-hosts stories story bench faults soak soak-sim promises lint docs clean
 
 help:
 	@printf '%s\n' \
@@ -18,8 +18,9 @@ help:
 	  'make story NAME=jumbo-management   play one story' \
 	  'make bench    measure, ours beside a peer or a floor' \
 	  'make faults   play a table of faults on a lab of four hosts; the report goes to docs/fault-report.md (QUICK=1: a part, in five minutes)' \
-  'make soak     repeat the stories for hours; figures go to docs/soak.md' \
+	  'make soak     repeat the stories for hours; figures go to docs/soak.md' \
 	  'make soak-sim SECONDS=600   play seeds of the simulation that were not played before' \
+	  'make promises break each promise of docs/promises.md in a copy, and see that a test notices' \
 	  'make lint     format, static analysis, include arrows, file sizes, banned functions' \
 	  'make clean    remove the build folders'
 
@@ -65,6 +66,9 @@ soak: build
 
 soak-sim: build
 	@SECONDS_TO_PLAY=$(or $(SECONDS),600) tools/soak-sim $(BUILD)
+
+promises: deps
+	@tools/break-promises
 
 lint: deps
 	@tools/lint
