@@ -48,6 +48,7 @@ static void release(struct channel *c) {
         free(c);
 }
 
+/* Between hold and release, since the holder may free it when told. */
 static void channel_over(struct channel *c, const char *reason) {
     if (c->over)
         return;
@@ -57,10 +58,8 @@ static void channel_over(struct channel *c, const char *reason) {
     char text[200]; /* the reason may lie inside the stream */
     (void)snprintf(text, sizeof(text), "%s", reason);
     stream_free(TAKE(c->stream));
-    hold(c);
     if (!c->freed && c->callbacks.close)
         c->callbacks.close(c, text, c->userdata);
-    release(c);
 }
 
 static void on_ready(struct stream *s, void *userdata) {
@@ -102,7 +101,10 @@ static void on_data(struct stream *s, const char *data, size_t size, void *userd
 }
 
 static void on_end(struct stream *s, int r, void *userdata) {
-    channel_over(userdata, r == 0 ? "the peer closed the channel" : stream_error_text(s));
+    struct channel *c = userdata;
+    hold(c);
+    channel_over(c, r == 0 ? "the peer closed the channel" : stream_error_text(s));
+    release(c);
 }
 
 static const struct stream_callbacks callbacks_of_stream = {.ready = on_ready, .data = on_data, .end = on_end};

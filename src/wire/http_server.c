@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/http_server.h"
 
+#include <assert.h>
 #include <string.h>
 #include <time.h>
 
@@ -52,8 +53,10 @@ void http_server_free(struct http_server *h) {
         free(h->listeners[i].address);
     }
     free(h->listeners);
-    while (h->conns)
-        http_conn_close(h->conns);
+    for (struct http_conn *c; (c = h->conns);) {
+        h->conns = c->next;
+        http_conn_close(c);
+    }
     for (unsigned m = 0; m < N_HTTP_METHODS; m++) {
         for (size_t i = 0; i < h->routes[m].n; i++)
             free(h->routes[m].items[i].prefix);
@@ -242,8 +245,10 @@ void http_conn_hold(struct http_conn *c) {
 }
 
 void http_conn_release(struct http_conn *c) {
-    if (--c->holds == 0 && c->closed)
-        free(c);
+    if (--c->holds > 0 || !c->closed)
+        return;
+    buf_done(&c->in); /* not earlier: what is being read may lie in it */
+    free(c);
 }
 
 static void detach_request(struct http_conn *c) {
@@ -269,9 +274,10 @@ static void detach_request(struct http_conn *c) {
     }
 }
 
-struct stream *http_conn_dissolve(struct http_conn *c) {
+/* Between hold and release. */
+static struct stream *dissolve(struct http_conn *c) {
     struct http_server *h = c->server;
-    http_conn_hold(c);
+    assert(c->holds > 0);
     c->closed = true;
     detach_request(c);
     if (c->prev)
@@ -283,8 +289,12 @@ struct stream *http_conn_dissolve(struct http_conn *c) {
     if (--h->n_conns == 0)
         loop_timer_set(h->sweep, LOOP_NEVER);
     give_address(h, c, stream_get_peer(c->stream)->address);
-    buf_done(&c->in);
-    struct stream *s = TAKE(c->stream);
+    return TAKE(c->stream);
+}
+
+struct stream *http_conn_dissolve(struct http_conn *c) {
+    http_conn_hold(c);
+    struct stream *s = dissolve(c);
     http_conn_release(c);
     return s;
 }
@@ -356,7 +366,9 @@ static void on_data(struct stream *s, const char *data, size_t size, void *userd
             stream_pause(c->stream, true);
         return;
     }
+    http_conn_hold(c);
     conn_process(c);
+    http_conn_release(c);
 }
 
 static void on_end(struct stream *s, int r, void *userdata) {
@@ -367,8 +379,11 @@ static void on_end(struct stream *s, int r, void *userdata) {
         return;
     }
     if (c->state == CONN_HEAD) {
-        if (!c->processing)
-            conn_process(c); /* what is complete but held up is dealt with; then the connection is finished */
+        if (c->processing)
+            return;
+        http_conn_hold(c);
+        conn_process(c); /* what is complete but held up is dealt with; then the connection is finished */
+        http_conn_release(c);
         return;
     }
     if (c->state == CONN_RAW_BODY) {
@@ -388,8 +403,11 @@ static void on_end(struct stream *s, int r, void *userdata) {
 
 static void on_drain(struct stream *s, void *userdata) {
     struct http_conn *c = userdata;
-    if (c->state == CONN_HEAD)
-        conn_process(c);
+    if (c->state != CONN_HEAD)
+        return;
+    http_conn_hold(c);
+    conn_process(c);
+    http_conn_release(c);
 }
 
 static void rebase(struct http_head *h, const char *from, char *to) {
@@ -506,8 +524,9 @@ static bool conn_step(struct http_conn *c) {
     return false;
 }
 
+/* Between hold and release. */
 static void conn_process(struct http_conn *c) {
-    http_conn_hold(c);
+    assert(c->holds > 0);
     c->processing = true;
     while (!c->closed && conn_step(c))
         ;
@@ -516,9 +535,8 @@ static void conn_process(struct http_conn *c) {
         if (c->in.size == 0 && c->in.capacity > KEEP_CAPACITY)
             buf_done(&c->in);
         if (c->eof && !(c->in.size > 0 && stream_is_congested(c->stream)))
-            http_conn_finish(c);
+            stream_finish(dissolve(c), GOODBYE_MS);
     }
-    http_conn_release(c);
 }
 
 static void on_deferred_process(void *userdata) {

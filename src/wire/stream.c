@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/stream.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <openssl/ssl.h>
@@ -70,6 +71,7 @@ static void on_deadline(struct loop_source *source, void *userdata);
 static void on_idle(struct loop_source *source, void *userdata);
 static void update_events(struct stream *s);
 static void stream_break(struct stream *s, int r, const char *what);
+static void dismantle(struct stream *s);
 static void flush(struct stream *s);
 
 static void stream_hold(struct stream *s) {
@@ -180,7 +182,9 @@ void stream_start(struct stream *s, unsigned deadline_ms) {
         s->reads_deferred = true;
         loop_defer(s->loop, on_start_plain, s);
     } else {
+        stream_hold(s);
         become_open(s);
+        stream_release(s);
     }
 }
 
@@ -601,10 +605,11 @@ static void on_idle(struct loop_source *source, void *userdata) {
     stream_release(s);
 }
 
-/* No more reading or writing; tells the holder once. May leave the stream freed. */
+/* No more reading or writing; tells the holder once. Between hold and release, for it may leave the stream freed. */
 static void stream_break(struct stream *s, int r, const char *what) {
     if (s->state == STREAM_BROKEN)
         return;
+    assert(s->depth > 0);
     s->state = STREAM_BROKEN;
     if (!s->why.text[0])
         (void)snprintf(s->why.text, sizeof(s->why.text), "%s: %s", what ? what : "stream", strerror(-r));
@@ -614,7 +619,7 @@ static void stream_break(struct stream *s, int r, const char *what) {
     buf_done(&s->out);
     s->out_pos = 0;
     if (s->finishing) {
-        stream_free(s);
+        dismantle(s);
         return;
     }
     if (!s->ended) {
@@ -626,8 +631,9 @@ static void stream_break(struct stream *s, int r, const char *what) {
 
 /* ---- the end ---- */
 
-void stream_free(struct stream *s) {
-    if (!s || s->freed)
+/* All but the memory: the one who holds it looks at `freed` once more. */
+static void dismantle(struct stream *s) {
+    if (s->freed)
         return;
     s->freed = true;
     if (s->finishing)
@@ -641,12 +647,20 @@ void stream_free(struct stream *s) {
     tls_context_unref(s->tls);
     buf_done(&s->out);
     s->callbacks = NULL;
+}
+
+void stream_free(struct stream *s) {
+    if (!s || s->freed)
+        return;
+    dismantle(s);
     if (s->depth == 0)
         free(s);
 }
 
-/* Everything is sent: says goodbye and waits for the peer's end, so that no reset overtakes the last bytes. */
+/* Everything is sent: says goodbye and waits for the peer's end, so that no reset overtakes the last bytes. Between
+ * hold and release. */
 static void finish_turn(struct stream *s) {
+    assert(s->depth > 0);
     if (s->out_pos < s->out.size)
         return;
     if (!s->said_goodbye) {
@@ -656,7 +670,7 @@ static void finish_turn(struct stream *s) {
         (void)shutdown(s->fd, SHUT_WR);
     }
     if (s->peer_finished)
-        stream_free(s);
+        dismantle(s);
 }
 
 static void on_finish_event(struct loop_source *source, int fd, unsigned events, void *userdata) {

@@ -382,6 +382,36 @@ static void test_reader_that_does_not_read(void **state) {
     rig_done(&r);
 }
 
+/* The last of several requests is taken when the answers before it are read, and ends the connection. */
+static void test_last_one_waits(void **state) {
+    static const char *const lasts[] = {"GET /echo?q=last HTTP/1.1\r\nConnection: close\r\n\r\n",
+                                        "GET /echo?q=last HTTP/1.1\r\n\r\n", "no HTTP\n"};
+    enum { N_BIG = 6 }; /* more than the kernel takes for a client that does not read */
+    struct rig r;
+    begin(&r, NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(lasts); i++) {
+        int fd = rig_connect(http_server_port(r.server));
+        struct buf text = BUF_INIT, out = BUF_INIT;
+        for (int n = 0; n < N_BIG; n++)
+            buf_add_str(&text, "GET /big HTTP/1.1\r\n\r\n");
+        buf_add_str(&text, lasts[i]);
+        rig_send(fd, text.data);
+        if (i == 1)
+            assert_int_equal(shutdown(fd, SHUT_WR), 0);
+        for (int n = 0; n < 50; n++)
+            loop_step(r.loop, 1);
+        assert_int_equal(http_server_n_connections(r.server), 1); /* some wait */
+        rig_receive_until(&r, fd, &out, NULL, 10000);
+        assert_int_equal(rig_count(out.data, "<end>"), N_BIG);
+        assert_non_null(strstr(out.data, i < 2 ? "<GET|/echo|last|>" : "HTTP/1.1 400 "));
+        assert_int_equal(http_server_n_connections(r.server), 0);
+        buf_done(&text);
+        buf_done(&out);
+        close(fd);
+    }
+    rig_done(&r);
+}
+
 static void test_big_answer(void **state) {
     struct rig r;
     begin(&r, NULL);
@@ -580,6 +610,7 @@ int main(void) {
         cmocka_unit_test(test_client_gone),
         cmocka_unit_test(test_slow_loris),
         cmocka_unit_test(test_reader_that_does_not_read),
+        cmocka_unit_test(test_last_one_waits),
         cmocka_unit_test(test_big_answer),
         cmocka_unit_test(test_oversized),
         cmocka_unit_test(test_many),
