@@ -58,6 +58,13 @@ static inline void cleanup_closep(int *fd) {
 }
 #define _cleanup_close_ _cleanup_(cleanup_closep)
 
+/* The descriptor, leaving -1 behind: what TAKE is for pointers. */
+static inline int take_fd(int *fd) {
+    int taken = *fd;
+    *fd = -1;
+    return taken;
+}
+
 /* DEFINE_CLEANUP(type, fn): a cleanup function fn##p for `_cleanup_(fn##p) type v`. */
 #define DEFINE_CLEANUP(type, fn)                                                                                       \
     static inline void fn##p(type *p) {                                                                                \

@@ -114,8 +114,7 @@ static bool lab_lock(struct lab *lab, struct error **errp) {
         error_setf(errp, LAB_ERROR, "The lab in '%s' was removed meanwhile.", lab->dir);
         return false;
     }
-    lab->lock_fd = fd;
-    fd = -1;
+    lab->lock_fd = take_fd(&fd);
     return true;
 }
 

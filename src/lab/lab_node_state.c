@@ -139,9 +139,7 @@ static int monitor_connect(const struct lab *lab, const char *node, const char *
     if (fd < 0 || !node_socket_address(lab, node, &a, &dir) || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
         send(fd, request, strlen(request), MSG_NOSIGNAL) < 0)
         return -errno;
-    int taken = fd;
-    fd = -1;
-    return taken;
+    return take_fd(&fd);
 }
 
 bool monitor_request(const struct lab *lab, const struct node *nodes, unsigned n, const char *request,

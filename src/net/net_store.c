@@ -104,10 +104,9 @@ struct net_config *net_store_load_previous(const char *folder, struct error **er
 bool net_store_commit(const char *folder, struct net_config *proven, struct error **errp) {
     struct error *ignored = NULL;
     uint64_t generation = 0;
-    struct net_config *old = load(folder, GOOD, &ignored);
+    _cleanup_net_config_ struct net_config *old = load(folder, GOOD, &ignored);
     error_free(ignored);
     if (old) {
-        _cleanup_net_config_ struct net_config *owned = old;
         _cleanup_free_ char *text = net_config_to_json(old);
         generation = old->generation;
         if (!same_content(old, proven) && !write_text(folder, BEFORE, text, errp))
@@ -214,9 +213,7 @@ int net_store_lock(const char *folder, unsigned wait_ms) {
         const struct timespec step = {.tv_nsec = LOCK_STEP_MS * 1000000L};
         (void)nanosleep(&step, NULL);
     }
-    int ret = fd;
-    fd = -1;
-    return ret;
+    return take_fd(&fd);
 }
 
 void net_store_unlock(int lock) {

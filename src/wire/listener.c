@@ -82,9 +82,7 @@ static int open_socket(const struct socket_address *a, const char *address, unsi
     }
     if (listen(fd, BACKLOG) < 0)
         return -errno;
-    r = fd;
-    fd = -1;
-    return r;
+    return take_fd(&fd);
 }
 
 static uint16_t bound_port(int fd) {

@@ -99,9 +99,7 @@ int stream_socket_connect(const char *address, uint16_t port, const char *source
     *ret_pending = connect(fd, (struct sockaddr *)&to.storage, to.size) < 0;
     if (*ret_pending && errno != EINPROGRESS)
         return errno == EINVAL ? -EIO : -errno;
-    int r = fd;
-    fd = -1;
-    return r;
+    return take_fd(&fd);
 }
 
 void stream_socket_peer(int fd, struct stream_peer *ret) {
