@@ -3,9 +3,15 @@
 
 #include <inttypes.h>
 
+struct search {
+    const struct subscription *subscription;
+    struct events_found *found;
+};
+
 static void collect(const struct db_change *change, void *userdata) {
-    struct events_found *f = userdata;
-    if (!subscription_has(f->subscription, change->class_id, &change->uuid))
+    const struct search *s = userdata;
+    struct events_found *f = s->found;
+    if (!subscription_has(s->subscription, change->class_id, &change->uuid))
         return;
     if ((f->n & (f->n - 1)) == 0)
         f->changes = xrealloc_array(f->changes, f->n ? f->n * 2 : 1, sizeof(*f->changes));
@@ -27,11 +33,12 @@ static void messages_first(struct events_found *f) {
 }
 
 bool event_find(struct db *d, const struct subscription *s, uint64_t since, struct events_found *f) {
-    *f = (struct events_found){.subscription = s};
-    bool complete = db_changes_since(d, since, collect, f);
+    *f = (struct events_found){0};
+    struct search search = {.subscription = s, .found = f};
+    bool complete = db_changes_since(d, since, collect, &search);
     if (!complete) {
         f->n = 0;
-        if (!db_changes_since(d, 0, collect, f))
+        if (!db_changes_since(d, 0, collect, &search))
             f->n = 0;
     }
     messages_first(f);

@@ -8,7 +8,6 @@
 struct events_found {
     struct db_change *changes;
     size_t n;
-    const struct subscription *subscription;
 };
 
 /* False: the log does not reach back to `since`; then ret holds everything as if it were new. */

@@ -91,8 +91,15 @@ static struct call *release_waiter(struct waiter *w) {
 void events_free(struct events *ev) {
     if (!ev)
         return;
-    while (ev->groups)
-        release_waiter(ev->groups->waiters);
+    struct group *next_group;
+    for (struct group *g = ev->groups; g; g = next_group) {
+        next_group = g->next;
+        struct waiter *next;
+        for (struct waiter *w = g->waiters; w; w = next) {
+            next = w->next; /* the group goes with its last waiter */
+            release_waiter(w);
+        }
+    }
     db_watch_free(ev->watch);
     loop_source_free(ev->scan_timer);
     strmap_free(ev->by_key);
@@ -270,10 +277,9 @@ static void scan_group(struct events *ev, struct group *g) {
     bool complete = event_find(d, &g->subscription, g->since, &f);
     if (f.n) {
         _cleanup_(answer_done) struct answer a = {0};
-        bool last = false;
-        while (!last) {
-            struct waiter *w = g->waiters;
-            last = !w->next; /* the group goes with its last waiter, and the subscription that f names */
+        struct waiter *next;
+        for (struct waiter *w = g->waiters; w; w = next) {
+            next = w->next; /* the group goes with its last waiter */
             struct call *c = release_waiter(w);
             if (is_next(c))
                 send_queue(c, &f, complete);

@@ -124,20 +124,20 @@ void sessions_close(struct sessions *ss, struct session *s) {
 
 void sessions_expire(struct sessions *ss, uint64_t now_ms) {
     /* Collected first: closing calls back into code that may look at the table. */
-    struct session **idle = NULL;
+    struct uuid *idle = NULL;
     size_t n = 0, pos = 0;
     struct uuid key;
     void *p;
     while (uuidmap_next(ss->by_uuid, &pos, &key, &p)) {
-        struct session *s = p;
-        if (!is_over(ss, s, now_ms))
+        if (!is_over(ss, p, now_ms))
             continue;
         idle = xrealloc_array(idle, n + 1, sizeof(*idle));
-        idle[n++] = session_ref(s);
+        idle[n++] = key;
     }
     for (size_t i = 0; i < n; i++) {
-        sessions_close(ss, idle[i]);
-        session_unref(idle[i]);
+        struct session *s = uuidmap_get(ss->by_uuid, &idle[i]);
+        if (s)
+            sessions_close(ss, s);
     }
     free(idle);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/tasks.h"
 
+#include <assert.h>
+
 #include "base/str.h"
 #include "gen_handlers.h"
 #include "wire/value_xml.h"
@@ -32,6 +34,7 @@ struct tasks *tasks_new(void) {
 }
 
 static void unlink_task(struct tasks *ts, struct task *t) {
+    assert((ts->first == t) == !t->prev);
     if (t->prev)
         t->prev->next = t->next;
     else

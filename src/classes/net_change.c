@@ -22,12 +22,11 @@ struct net_change *net_change_new(struct net_changes *all) {
     return ch;
 }
 
-static void free_change(struct net_change *ch) {
-    struct net_changes *all = ch->all;
-    if (ch->prev)
-        ch->prev->next = ch->next;
-    else
-        all->first = ch->next;
+static void free_change(struct net_changes *all, struct net_change *ch) {
+    struct net_change **at = &all->first;
+    while (*at != ch)
+        at = &(*at)->next;
+    *at = ch->next;
     if (ch->next)
         ch->next->prev = ch->prev;
     else
@@ -61,7 +60,7 @@ static void free_change(struct net_change *ch) {
 static void free_changes(void *data) {
     struct net_changes *all = data;
     while (all->first)
-        free_change(all->first);
+        free_change(all, all->first);
     db_watch_free(all->watch);
     free(all);
 }
@@ -121,17 +120,17 @@ static bool check_live(struct net_change *ch) {
 }
 
 /* The body has answered the call, or it never ran: nothing is left to be said. */
-static void drop(struct net_change *ch) {
+static void drop(struct net_changes *all, struct net_change *ch) {
     struct call *c = ch->c;
-    free_change(ch);
+    free_change(all, ch);
     call_release(c);
 }
 
-static void run_change(struct net_change *ch) {
+static void run_change(struct net_changes *all, struct net_change *ch) {
     ch->is_running = true;
     if (check_live(ch) && ch->body(ch->c, ch)) /* and then ch may be gone */
         return;
-    drop(ch);
+    drop(all, ch);
 }
 
 static struct net_change *first_that_may_run(const struct net_changes *all) {
@@ -147,7 +146,7 @@ static void pump(struct net_changes *all) {
         return; /* the loop below looks again */
     all->in_pump = true;
     for (struct net_change *ch; (ch = first_that_may_run(all));)
-        run_change(ch); /* may free it and others */
+        run_change(all, ch); /* may free it and others */
     all->in_pump = false;
 }
 
@@ -261,7 +260,7 @@ void net_change_end(struct net_change *ch) {
     struct net_changes *all = ch->all;
     struct call *c = ch->c;
     net_change_answer(ch);
-    free_change(ch);
+    free_change(all, ch);
     if (c)
         call_release(c);
     pump(all);

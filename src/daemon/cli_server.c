@@ -265,7 +265,9 @@ struct cli_server *cli_server_new(struct daemon *d) {
 void cli_server_free(struct cli_server *cs) {
     if (!cs)
         return;
-    while (cs->first)
-        session_free(cs->first);
+    for (struct cli_session *s; (s = cs->first);) {
+        cs->first = s->next;
+        session_free(s);
+    }
     free(cs);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/console.h"
 
+#include <assert.h>
 #include <strings.h>
 
 #include "api/http_auth.h"
@@ -288,6 +289,7 @@ static void on_authenticated(struct http_request *req, const struct api_identity
         http_reply_error(req, status, NULL, trouble);
         return;
     }
+    assert(row && vm); /* why_not has looked */
     struct console *c = xnew0(struct console);
     *c = (struct console){.all = cs,
                           .req = req,
@@ -325,9 +327,10 @@ struct consoles *consoles_new(struct daemon *d) {
 void consoles_free(struct consoles *cs) {
     if (!cs)
         return;
-    while (cs->first) {
-        struct http_request *req = TAKE(cs->first->req);
-        console_free(cs->first);
+    for (struct console *c; (c = cs->first);) {
+        struct http_request *req = TAKE(c->req);
+        cs->first = c->next;
+        console_free(c);
         if (req)
             http_end(req);
     }

@@ -351,7 +351,11 @@ struct probing_aheads *probing_aheads_new(struct loop *l, const struct uuid *sel
 }
 
 void probing_aheads_free(struct probing_aheads *as) {
-    while (as && as->first)
-        ahead_free(as->first);
+    if (!as)
+        return;
+    for (struct ahead *a; (a = as->first);) {
+        as->first = a->next;
+        ahead_free(a);
+    }
     free(as);
 }

@@ -28,7 +28,7 @@ struct pending {
     char *method;
     ovsdb_reply_fn *fn;
     void *userdata;
-    struct pending *next, *prev;
+    struct pending *next;
 };
 
 struct ovsdb_conn {
@@ -51,7 +51,7 @@ struct ovsdb_conn {
     size_t out_pos;
 
     uint64_t next_id;
-    struct pending *first, *last; /* in order of calling */
+    struct pending *first, **end; /* in order of calling */
 
     unsigned busy; /* callbacks on the stack */
     bool dead;     /* freed from inside one of them */
@@ -66,8 +66,12 @@ static void on_idle(struct loop_source *s, void *userdata);
 static void on_fd(struct loop_source *s, int fd, unsigned events, void *userdata);
 
 static void pending_free(struct ovsdb_conn *c, struct pending *p) {
-    *(p->prev ? &p->prev->next : &c->first) = p->next;
-    *(p->next ? &p->next->prev : &c->last) = p->prev;
+    struct pending **at = &c->first;
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
+    if (c->end == &p->next)
+        c->end = at;
     free(p->method);
     free(p);
 }
@@ -81,6 +85,7 @@ struct ovsdb_conn *ovsdb_conn_new(struct loop *l, const char *path, ovsdb_state_
     c->notify = notify;
     c->userdata = userdata;
     c->fd = -1;
+    c->end = &c->first;
     c->next_id = 1;
     c->backoff_ms = BACKOFF_MIN_MS;
     ovsdb_frame_init(&c->in, OVSDB_MESSAGE_SIZE_MAX);
@@ -173,9 +178,8 @@ uint64_t ovsdb_conn_call(struct ovsdb_conn *c, const char *method, json_t *param
     p->method = xstrdup(method);
     p->fn = fn;
     p->userdata = userdata;
-    p->prev = c->last;
-    *(c->last ? &c->last->next : &c->first) = p;
-    c->last = p;
+    *c->end = p;
+    c->end = &p->next;
 
     _cleanup_json_ json_t *message =
         json_pack("{s:s, s:o, s:I}", "method", method, "params", params, "id", (json_int_t)p->id);

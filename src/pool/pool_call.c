@@ -39,6 +39,16 @@ static struct pending *pending_take(struct pool_channel *c, uint64_t id) {
     return NULL;
 }
 
+static struct pending *pending_take_via(struct pool_channel *c, const struct uuid *via) {
+    for (struct pending **at = &c->pending; *at; at = &(*at)->next)
+        if (uuid_eq(&(*at)->via, via)) {
+            struct pending *p = *at;
+            *at = p->next;
+            return p;
+        }
+    return NULL;
+}
+
 static void pending_end(struct pending *p, const struct value *result, const struct error *error) {
     loop_source_free(p->timer);
     p->done(result, error, p->userdata);
@@ -258,15 +268,9 @@ void return_receive(struct peer *p, const struct value *message) {
 
 void calls_fail_for(struct pool_channel *c, const struct uuid *host, const char *reason) {
     const struct uuid via = *host;
-    for (;;) {
-        struct pending *p = c->pending;
-        while (p && !uuid_eq(&p->via, &via))
-            p = p->next;
-        if (!p)
-            return;
-        pending_take(c, p->id);
+    struct pending *p;
+    while ((p = pending_take_via(c, &via))) /* from the front again: the caller may have made or ended others */
         pending_fail(p, ERR_POOL_CALL_FAILED, reason);
-    }
 }
 
 void calls_free(struct pool_channel *c) {

@@ -498,7 +498,7 @@ void pool_channel_free(struct pool_channel *c) {
     pool_channel_unlisten(c);
     knocks_free(c);
     while (c->n_peers)
-        peer_forget(c->peers[0]);
+        peer_forget(c->peers[--c->n_peers]);
     calls_free(c);
     db_watch_free(c->batches);
     loop_source_free(c->connect_timer);

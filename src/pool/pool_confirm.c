@@ -142,7 +142,9 @@ void pool_confirm_init(struct pool *p) {
 }
 
 void pool_confirm_done(struct pool *p) {
-    while (p->confirmations)
-        confirmation_free(p->confirmations);
+    for (struct confirmation *c; (c = p->confirmations);) {
+        p->confirmations = c->next;
+        confirmation_free(c);
+    }
     free(p->witnesses);
 }

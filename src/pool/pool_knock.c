@@ -97,8 +97,10 @@ void pool_channel_knock(struct pool_channel *c, const struct uuid *host, const c
 }
 
 void knocks_free(struct pool_channel *c) {
-    while (c->knocks)
-        knock_free(c->knocks);
+    for (struct knock *k; (k = c->knocks);) {
+        c->knocks = k->next;
+        knock_free(k);
+    }
 }
 
 /* ---- the member ---- */

@@ -106,8 +106,10 @@ static void call_free(struct http_call *call) {
 void http_client_free(struct http_client *c) {
     if (!c)
         return;
-    while (c->calls)
-        call_free(c->calls);
+    for (struct http_call *call; (call = c->calls);) {
+        c->calls = call->next;
+        call_free(call);
+    }
     curl_multi_cleanup(c->multi);
     loop_source_free(c->timer);
     free(c);
