@@ -72,12 +72,13 @@ char *server_aside_name(const struct db_server *s, const char *why) {
         }
         bool older = st.st_mtim.tv_sec < oldest_time.tv_sec ||
                      (st.st_mtim.tv_sec == oldest_time.tv_sec && st.st_mtim.tv_nsec < oldest_time.tv_nsec);
-        char *worse = oldest && !older ? name : oldest;
-        if (worse != name) {
-            oldest = name;
-            oldest_time = st.st_mtim;
+        if (oldest && !older) {
+            free(name);
+            continue;
         }
-        free(worse);
+        free(oldest);
+        oldest = name;
+        oldest_time = st.st_mtim;
     }
     return oldest;
 }

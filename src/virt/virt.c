@@ -53,8 +53,8 @@ struct virt {
     char *said; /* why it could not be started, as it was logged last; NULL once it is there */
 };
 
-static void unref(struct virt *v) {
-    if (atomic_fetch_sub(&v->refs, 1) > 1)
+static void unref_many(struct virt *v, int n) {
+    if (atomic_fetch_sub(&v->refs, n) > n)
         return;
     free(v->uri);
     free(v->state_dir);
@@ -66,6 +66,10 @@ static void unref(struct virt *v) {
     free(v->said);
     (void)pthread_mutex_destroy(&v->lock);
     free(v);
+}
+
+static void unref(struct virt *v) {
+    unref_many(v, 1);
 }
 
 /* ---- libvirt's own loop ---- */
@@ -174,15 +178,17 @@ static void connect_run(void *data) {
         return;
     }
     (void)virConnectSetKeepAlive(c->conn, KEEPALIVE_S, KEEPALIVE_N); /* not every driver has it */
-    atomic_fetch_add(&c->v->refs, 3);
+    atomic_fetch_add(&c->v->refs, 3); /* one with each callback; those that are not taken come back below */
+    int n_refused = 0;
     if (virConnectDomainEventRegisterAny(c->conn, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
                                          VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), c->v, free_opaque) < 0)
-        unref(c->v);
+        n_refused++;
     if (virConnectDomainEventRegisterAny(c->conn, NULL, VIR_DOMAIN_EVENT_ID_REBOOT,
                                          VIR_DOMAIN_EVENT_CALLBACK(on_reboot), c->v, free_opaque) < 0)
-        unref(c->v);
+        n_refused++;
     if (virConnectRegisterCloseCallback(c->conn, on_closed, c->v, free_opaque) < 0)
-        unref(c->v);
+        n_refused++;
+    unref_many(c->v, n_refused);
 }
 
 static void set_trouble(struct virt *v, const char *text) {
