@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Class SR: storage repositories, of the types that there are (store/store_place_core.h). */
 #include "base/str.h"
+
+#include <assert.h>
+
 #include "classes/class_calls.h"
 #include "classes/net_rows.h"
 #include "classes/store_calls.h"
@@ -402,6 +405,7 @@ void sr_destroy(struct call *c) {
         call_fail(c, e);
         return;
     }
+    assert(pbd); /* or it is said above */
     struct vm_op *op = vm_op_begin(c, sr, "destroy");
     if (op)
         vm_op_ask(op, row_ref(pbd, FIELD_PBD_host), "store",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Class VIF: network interfaces of VMs. */
 #include <arpa/inet.h>
+#include <assert.h>
 #include <stdio.h>
 
 #include "base/str.h"
@@ -235,6 +236,7 @@ static void plug(struct call *c, bool in) {
         call_fail(c, e);
         return;
     }
+    assert(vm); /* or it is said above */
     struct vm_op *op = vm_op_begin(c, vif, in ? "plug" : "unplug");
     if (!op)
         return;

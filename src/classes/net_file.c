@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "classes/net_file.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,7 +50,9 @@ struct net_section *net_file_add(struct net_file *f, enum net_section_kind kind,
     f->sections = xrealloc_array(f->sections, f->n + 1, sizeof(*f->sections));
     struct net_section *s = &f->sections[f->n++];
     *s = (struct net_section){.kind = kind};
-    for (unsigned i = 0; i < kinds[kind].n_words; i++)
+    const unsigned n_words = kinds[kind].n_words;
+    assert(n_words <= NET_FILE_MAX_WORDS);
+    for (unsigned i = 0; i < n_words; i++)
         s->words[i] = xstrdup(words[i]);
     return s;
 }
@@ -96,7 +99,9 @@ int net_section_line(const struct net_section *s, const char *name) {
 static bool is_same(const struct net_section *s, enum net_section_kind kind, const char *const words[]) {
     if (s->kind != kind)
         return false;
-    for (unsigned i = 0; i < kinds[kind].n_words; i++)
+    const unsigned n_words = kinds[kind].n_words;
+    assert(n_words <= NET_FILE_MAX_WORDS);
+    for (unsigned i = 0; i < n_words; i++)
         if (!str_eq(s->words[i], str_or_empty(words[i])))
             return false;
     return true;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "classes/net_file_rows.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "base/str.h"
@@ -405,6 +406,7 @@ static bool write_bond(struct writer *w, struct place *p) {
         value_done(&properties);
         return false;
     }
+    assert(first); /* "nics" is not empty */
     strv_split(&list, net_section_get(p->s, "properties"), ' ');
     for (size_t i = 0; i < list.n; i++) {
         char *equals = strchr(list.items[i], '=');

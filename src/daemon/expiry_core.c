@@ -37,8 +37,8 @@ const char *expiry_message_name(enum expiry_what what, enum expiry_stage stage) 
 
 char *expiry_message_text(enum expiry_what what, enum expiry_stage stage, const char *host, int64_t not_after) {
     static const char *const cures[] = {
-        [EXPIRY_HOST] = "install another with xe host-server-certificate-install, or show the pool's own again with xe "
-                        "host-reset-server-certificate",
+        [EXPIRY_HOST] = ("install another with xe host-server-certificate-install, or show the pool's own again with "
+                         "xe host-reset-server-certificate"),
         [EXPIRY_HOST_INTERNAL] = "give it a new one with xe host-refresh-server-certificate",
         [EXPIRY_AUTHORITY] = "begin a new one with xe pool-secret-rotate"};
     static const char *const things[] = {[EXPIRY_HOST] = "the certificate that it shows to clients",

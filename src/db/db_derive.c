@@ -22,7 +22,7 @@ void db_derive(struct db *d, struct object *o) {
         const struct field_def *f = &class->fields[i];
         if (f->store != STORE_DERIVED)
             continue;
-        struct value v = {0};
+        struct value v;
         if (f->type->kind == TYPE_STRING && str_eq(f->name, "uuid")) {
             char text[UUID_TEXT_SIZE];
             v = value_string(uuid_text(&o->row.uuid, text));

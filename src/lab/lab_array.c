@@ -103,8 +103,9 @@ static bool serve_luns(struct services *s) {
 }
 
 bool array_boot(struct services *s) {
-    static const char *const folders[] = {"/etc/muster-lab",      "/run/rpcbind", "/run/ganesha",        "/run/tgtd",
-                                          "/var/lib/nfs/ganesha", ARRAY_EXPORT,   ROOT_ARRAY_DIR "/luns"};
+    static const char luns[] = ROOT_ARRAY_DIR "/luns";
+    static const char *const folders[] = {
+        "/etc/muster-lab", "/run/rpcbind", "/run/ganesha", "/run/tgtd", "/var/lib/nfs/ganesha", ARRAY_EXPORT, luns};
     static const char *const rpcbind[] = {"/sbin/rpcbind", "-f", "-w", NULL};
     static const char *const ganesha[] = {"/usr/bin/ganesha.nfsd",
                                           "-F",

@@ -70,7 +70,7 @@ int main(int argc, char **argv) {
     const char *from_env = getenv("MUSTER_LAB_DIR");
     struct verb_context c = {.dir = str_empty(from_env) ? LAB_DEFAULT_DIR : from_env, .program = argv[0]};
     argc = lab_args_take_dir(argc, argv, 1, /* leading_only= */ true, &c.dir);
-    if (argc < 0 || argc < 2) {
+    if (argc < 2) { /* negative: a wrong --dir */
         print_help(stderr);
         return 2;
     }

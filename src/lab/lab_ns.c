@@ -112,8 +112,9 @@ static _noreturn_ void exec_child(const struct lab *lab, const struct ns_command
     const char *term = getenv("TERM"), *asan = getenv("ASAN_OPTIONS");
     _cleanup_free_ char *term_env = strf("TERM=%s", term ? term : "dumb");
     _cleanup_free_ char *asan_env = strf("ASAN_OPTIONS=%s", asan ? asan : "");
-    const char *const env[] = {mark,           term_env,          "PATH=" NS_PATH, "HOME=/root", "USER=root",
-                               "LOGNAME=root", "SHELL=/bin/bash", "LANG=C.UTF-8",  asan_env,     NULL};
+    static const char path[] = "PATH=" NS_PATH;
+    const char *const env[] = {mark,           term_env,          path,           "HOME=/root", "USER=root",
+                               "LOGNAME=root", "SHELL=/bin/bash", "LANG=C.UTF-8", asan_env,     NULL};
     if (chdir(c->workdir ? c->workdir : "/root") < 0 && chdir("/") < 0)
         _exit(126);
     setenv("PATH", NS_PATH, 1);

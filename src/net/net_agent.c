@@ -544,7 +544,7 @@ static void consider(struct net_agent *a) {
     net_config_hash(c, hash);
     if (a->good)
         net_config_hash(a->good, good_hash);
-    if (str_eq(hash, good_hash)) {
+    if (a->good && str_eq(hash, good_hash)) {
         if (!str_eq(str_or_empty(c->repair),
                     str_or_empty(a->good->repair))) { /* the pool knows of it now, or ended it */
             net_config_set_repair(a->good, c->repair);

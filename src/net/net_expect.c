@@ -87,10 +87,7 @@ static bool check_lock(struct net_apply_env *env, const struct net_expect *e, ch
     struct link_route route;
     struct link_info info;
     net_addr_text(&e->addr, false, text);
-    int r = link_find(env->link, e->name, &info);
-    if (r == 0)
-        r = link_route_get(env->link, &dst, &route);
-    if (r < 0)
+    if (link_find(env->link, e->name, &info) < 0 || link_route_get(env->link, &dst, &route) < 0)
         return no(ret_problem, strf("there is no route to %s", text));
     if (route.index != info.index)
         return no(ret_problem, strf("the route to %s does not leave through '%s'", text, e->name));

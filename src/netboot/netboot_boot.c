@@ -237,7 +237,8 @@ int netboot_boot(struct netboot *n) {
     struct netboot_phase phase = {.name = "boot"};
     struct error *e = NULL;
     int code;
-    _cleanup_close_ int lock = net_store_lock(n->net_dir, LOCK_WAIT_MS); /* without one it boots all the same */
+    /* Held to the end; without one it boots all the same. */
+    _unused_ _cleanup_close_ int lock = net_store_lock(n->net_dir, LOCK_WAIT_MS);
     take_trigger(n, &report);
     _cleanup_net_config_ struct net_config *c = begin(n, &report, /* need_switch= */ true, &code, &e);
     if (!c)
@@ -279,7 +280,7 @@ int netboot_verify(struct netboot *n) {
     struct netboot_phase phase = {.name = "verify"};
     struct error *e = NULL;
     int code;
-    _cleanup_close_ int lock = net_store_lock(n->net_dir, LOCK_WAIT_MS);
+    _unused_ _cleanup_close_ int lock = net_store_lock(n->net_dir, LOCK_WAIT_MS);
     recall_trigger(n, &report);
     _cleanup_net_config_ struct net_config *c = begin(n, &report, /* need_switch= */ true, &code, &e);
     if (!c)

@@ -169,10 +169,8 @@ void netboot_repair_mark(struct net_config *target, const struct net_config *bef
         memcpy(hash, all.base, sizeof(hash));
     else if (before)
         net_config_hash(before, hash);
-    if (had && all.state == NET_REPAIR_WITHDRAWN) { /* nothing of it is in force */
+    if (had && all.state == NET_REPAIR_WITHDRAWN) /* nothing of it is in force */
         net_repair_done(&all);
-        had = false;
-    }
     net_repair_add(&all, repair);
     all.state = NET_REPAIR_LOCAL;
     memcpy(all.base, hash, sizeof(all.base));

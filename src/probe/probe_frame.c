@@ -42,7 +42,7 @@ bool probe_frame_read(const uint8_t *data, size_t size, uint16_t vlan, struct pr
     if (size < 14 + PROBE_HEADER_SIZE || get16(data + 12) != PROBE_ETHERTYPE)
         return false;
     const uint8_t *p = data + 14;
-    if (memcmp(p, magic, sizeof(magic)) || (p[4] != PROBE_REQUEST && p[4] != PROBE_ANSWER))
+    if (memcmp(p, magic, sizeof(magic)) != 0 || (p[4] != PROBE_REQUEST && p[4] != PROBE_ANSWER))
         return false;
     if (!memchr(p + 32, 0, PROBE_LEG_SIZE))
         return false;

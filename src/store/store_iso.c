@@ -62,7 +62,7 @@ bool store_iso_run(const char *op, const struct folder *f, const struct uuid *sr
         return false;
     }
     int r = f->ops->list(f->at, "", DISCS_MAX, &names);
-    if (r == 0 && looks)
+    if (r >= 0 && looks)
         r = f->ops->space(f->at, &size, &used);
     if (r < 0) {
         store_error(errp, "cannot look at", "the folder of discs", r);

@@ -42,6 +42,7 @@ bool tar_put(uint8_t out[static TAR_BLOCK], const struct tar_file *f) {
     put_octal(out + SIZE, 11, (uint64_t)f->size);
     put_octal(out + MTIME, 11, 0);
     out[TYPE] = '0';
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): the field has eight letters and no end */
     memcpy(out + MAGIC,
            "ustar\0"
            "00",

@@ -72,7 +72,7 @@ static void put_geometry(uint8_t *p, int64_t size) {
 
 void vhd_footer_put(uint8_t out[static VHD_SECTOR], const struct vhd_footer *f, uint32_t time, const uint8_t *id) {
     memset(out, 0, VHD_SECTOR);
-    memcpy(out, FOOTER_COOKIE, 8);
+    memcpy(out, FOOTER_COOKIE, 8); /* NOLINT(bugprone-not-null-terminated-result): eight letters, no text */
     vhd_put32(out + 8, FEATURES);
     vhd_put32(out + 12, VERSION);
     put64(out + 16, f->type == VHD_FIXED ? UINT64_MAX : f->header_at);
@@ -89,7 +89,7 @@ void vhd_footer_put(uint8_t out[static VHD_SECTOR], const struct vhd_footer *f, 
 
 void vhd_header_put(uint8_t out[static VHD_HEADER_SIZE], const struct vhd_header *h) {
     memset(out, 0, VHD_HEADER_SIZE);
-    memcpy(out, HEADER_COOKIE, 8);
+    memcpy(out, HEADER_COOKIE, 8); /* NOLINT(bugprone-not-null-terminated-result): eight letters, no text */
     put64(out + 8, UINT64_MAX);
     put64(out + 16, h->table_at);
     vhd_put32(out + 24, VERSION);

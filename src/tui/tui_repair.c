@@ -71,10 +71,12 @@ static void start_daemon(struct tui_work *w) {
 /* ---- by the daemon ---- */
 static void call_simple(struct tui_work *w, const char *method, const char *text, bool is_host_only, bool as_task,
                         const char *done) {
+    w->ok = false;
     _cleanup_(client_freep) struct client *c = tui_work_connect(w, is_host_only);
     _cleanup_value_ struct value param = text ? value_string(text) : (struct value){.type = VALUE_VOID};
     _cleanup_value_ struct value nothing = {.type = VALUE_VOID};
-    w->ok = c && tui_work_call(w, c, method, &param, text ? 1 : 0, as_task, &nothing);
+    if (c)
+        w->ok = tui_work_call(w, c, method, &param, text ? 1 : 0, as_task, &nothing);
     if (w->ok)
         tui_said_add(&w->said, TUI_GOOD, "%s", done);
 }

@@ -96,7 +96,7 @@ static enum tui_request browse(struct tui_state *s, const struct tui_facts *f, e
         return TUI_QUIT;
     if (key == TUI_KEY_CHAR && c >= '1' && c < '1' + TUI_N_SCREENS) {
         go_to(s, (unsigned)(c - '1'));
-        s->in_pane = has_actions = tui_screens[s->screen].has_actions;
+        s->in_pane = tui_screens[s->screen].has_actions;
         return TUI_NOTHING;
     }
     if (key == TUI_KEY_CHAR && (c == 'r' || c == 'R'))

@@ -75,8 +75,10 @@ static bool check_receive(struct vm_agent *a, const struct value *args, struct u
     const char *authority = value_map_str(args, "authority"), *id = value_map_str(args, "id");
     char ref[REF_TEXT_SIZE];
     const struct value *disks = set_of(args, "disks");
-    _cleanup_free_ char *own = NULL;
-    if (!vm_args_vm(args, vm, errp) || !vm_check_up(a, errp) || !(own = vm_keys_authority(a, errp)))
+    if (!vm_args_vm(args, vm, errp) || !vm_check_up(a, errp))
+        return false;
+    _cleanup_free_ char *own = vm_keys_authority(a, errp);
+    if (!own)
         return false;
     if (!authority || str_empty(id) || strlen(id) >= VM_MOVE_ID_SIZE || (disks && disks->set.n > VIRT_MOVE_DISKS_MAX)) {
         error_internal(errp, "the request does not say what is to come");

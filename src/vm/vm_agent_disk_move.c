@@ -12,6 +12,7 @@
  *   disk_path   address, size: whether frames of that size reach it -> small, full, too_long (words: true, false)
  */
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -163,6 +164,7 @@ void vm_serve_disk_serve(const struct uuid *from, const struct value *args, stru
         pool_reply_fail(reply, e);
         return;
     }
+    assert(k); /* or copy_new has said why */
     char vdi[UUID_TEXT_SIZE];
     /* By its own name: whoever comes for another disk, to a port that has changed hands, does not get this one. */
     _cleanup_free_ char *object = strf("tls-creds-x509,id=t0,endpoint=server,verify-peer=yes,dir=%s", k->folder),

@@ -5,6 +5,9 @@
  * (vm_leaving_step). One look at a time per VM; a look that brings no end is repeated.
  */
 #include "base/str.h"
+
+#include <assert.h>
+
 #include "store/store.h"
 #include "vm/vm_agent_move.h"
 
@@ -303,6 +306,7 @@ static void take_step(struct vm_leaving *l, bool is_listed, enum vm_here here) {
                               .peer = l->peer,
                               .absent_ms = l->absent_since_ms ? now - l->absent_since_ms : 0};
     enum leaving_step step = vm_leaving_step(&f);
+    assert(vm || step == LEAVING_OVER); /* without a row it is not this host's */
     switch (step) {
     case LEAVING_WAIT:
         again(l, LOOK_MS);

@@ -38,8 +38,10 @@ static bool check_send(struct vm_agent *a, const struct value *args, struct uuid
     const struct value *record = value_map_get(args, "record");
     const char *authority = value_map_str(args, "authority");
     struct uuid to;
-    _cleanup_free_ char *own = NULL;
-    if (!vm_args_vm(args, vm, errp) || !vm_check_up(a, errp) || !(own = vm_keys_authority(a, errp)))
+    if (!vm_args_vm(args, vm, errp) || !vm_check_up(a, errp))
+        return false;
+    _cleanup_free_ char *own = vm_keys_authority(a, errp);
+    if (!own)
         return false;
     to = record && record->type == VALUE_MAP ? vm_record_host(record) : (struct uuid){0};
     if (uuid_is_null(&to) || uuid_eq(&to, &a->self) || !authority || !*vm_record_id(record) ||

@@ -52,15 +52,16 @@ bool thin_cli_parse(const char *body, size_t size, struct thin_cli_request *ret)
     struct thin_cli_request r = {0};
     if (size > THIN_CLI_BODY_MAX || !str_is_utf8(body, size))
         return false;
-    char *copy = xstrndup(body, size), *next = copy;
-    bool ok = true;
-    for (bool is_first = true; ok && next; is_first = false) {
-        char *line = next, *end = strchr(line, '\n');
+    char *copy = xstrndup(body, size), *line = copy, *next;
+    bool ok;
+    do {
+        char *end = strchr(line, '\n');
         next = end ? end + 1 : NULL;
         if (end)
             *end = '\0';
-        ok = take_line(&r, line, is_first);
-    }
+        ok = take_line(&r, line, /* is_first= */ line == copy);
+        line = next;
+    } while (ok && next);
     explicit_bzero(copy, size);
     free(copy);
     /* The command is a word; what begins with a dash or has a value is none. */

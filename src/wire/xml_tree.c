@@ -301,7 +301,7 @@ static void on_end(void *userdata, const XML_Char *name) {
     }
     if (r->text.size > f.text_start) {
         r->text.size = f.text_start;
-        r->text.data[f.text_start] = '\0';
+        *text = '\0';
     }
     frame_done(&f);
 }
