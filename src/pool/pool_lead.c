@@ -2,6 +2,8 @@
 /* Who leads: handing it over, taking it in an emergency. */
 #include "pool/pool_private.h"
 
+#include <assert.h>
+
 #define LOG_MODULE "pool"
 #include "base/log.h"
 
@@ -56,6 +58,7 @@ void pool_set_coordinator(struct pool *p, const struct uuid *host, pool_done_fn 
              (!pool_host_is_live(p, host) ||
               (pool_is_coordinator(p) && !pool_channel_is_connected(p->channel, host)))) /* only taken for alive */
         error_set(&e, ERR_HOST_OFFLINE, ref_text(host, ref), NULL);
+    assert(pool || e);
     if (e || uuid_eq(row_ref(pool, FIELD_pool_master), host)) {
         done(e, userdata); /* it is already: asking twice breaks nothing */
         return;

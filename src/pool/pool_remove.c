@@ -7,6 +7,7 @@
  * be the last one, the coordinator takes one first. What it still holds opens nothing: its certificate is in no row any
  * more.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "base/fs.h"
@@ -232,6 +233,7 @@ void pool_remove_host(struct pool *p, const struct uuid *host, bool forget, pool
         done(e, userdata);
         return;
     }
+    assert(row); /* or it is said above */
     struct removal *r = xnew0(struct removal), **last = &p->removals;
     *r = (struct removal){.p = p,
                           .host = *host,

@@ -53,10 +53,11 @@ void tui_work_free(struct tui_work *w) {
 struct tui_work *tui_work_new(const struct tui_action *a, const struct tui_facts *f) {
     struct tui_work *w = xnew0(struct tui_work);
     w->action = a;
-    w->has_daemon = tui_facts_has_pool(f);
+    const bool has_daemon = tui_facts_has_pool(f);
+    w->has_daemon = has_daemon;
     if (f->disk)
         str_copy(w->host_uuid, sizeof(w->host_uuid), f->disk->host_uuid);
-    if (w->has_daemon) {
+    if (has_daemon) {
         str_copy(w->host_ref, sizeof(w->host_ref), f->pool->host_ref);
         str_copy(w->host_uuid, sizeof(w->host_uuid), f->pool->host_uuid);
         w->is_emergency = str_eq(f->pool->state, "emergency");
