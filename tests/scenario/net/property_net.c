@@ -165,7 +165,7 @@ static bool run(uint64_t seed) {
     _cleanup_(net_observed_freep) struct net_observed *now = random_host(n_nics);
     char *wrong = NULL;
     unsigned changes = 1 + pick(5);
-    _cleanup_buf_ struct buf story = BUF_INIT;
+    _cleanup_buf_ _unused_ struct buf story = BUF_INIT;
     for (unsigned i = 0; i <= changes && !wrong; i++) {
         _cleanup_net_config_ struct net_config *c = random_config(n_nics);
         _cleanup_error_ struct error *e = NULL;

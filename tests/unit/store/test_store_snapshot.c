@@ -51,7 +51,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     struct rig *r = *state;
-    _cleanup_free_ char *top = xstrndup(r->path, strlen(r->path) - 3), *command = NULL;
+    _cleanup_free_ _unused_ char *top = xstrndup(r->path, strlen(r->path) - 3), *command = NULL;
     char *const argv[] = {(char *)"rm", (char *)"-rf", top, NULL};
     pid_t pid = fork();
     if (pid == 0)

@@ -63,8 +63,8 @@ static struct value machine_of(const char *xml) {
 static void test_same_machine(void **state) {
     static const char *const places[] = {
         "machine='pc-i440fx-7.2'",
-        "<target dev='vda' bus='virtio'/>\n      <serial>a-serial</serial>\n      <address type='pci' domain='0x0000' "
-        "bus='0x00' slot='0x05'",
+        ("<target dev='vda' bus='virtio'/>\n      <serial>a-serial</serial>\n      <address type='pci' domain='0x0000' "
+         "bus='0x00' slot='0x05'"),
         "slot='0x1f'",
         "<model type='vga' vram='8192'/>\n      <address type='pci' domain='0x0000' bus='0x00' slot='0x02'",
         "<controller type='virtio-serial' index='0'>\n      <address type='pci' domain='0x0000' bus='0x00' slot='0x04'",
