@@ -29,6 +29,13 @@ struct pool_reply {
     uint64_t local_id;
 };
 
+static bool pending_is_of(const struct pool_channel *c, uint64_t id, const struct uuid *via) {
+    const struct pending *p = c->pending;
+    while (p && p->id != id)
+        p = p->next;
+    return p && uuid_eq(&p->via, via);
+}
+
 static struct pending *pending_take(struct pool_channel *c, uint64_t id) {
     for (struct pending **at = &c->pending; *at; at = &(*at)->next)
         if ((*at)->id == id) {
@@ -246,9 +253,11 @@ void call_receive(struct peer *p, const struct value *message) {
 
 void return_receive(struct peer *p, const struct value *message) {
     const struct value *id = value_map_get(message, "id");
-    struct pending *pending = id ? pending_take(p->c, (uint64_t)value_as_int(id)) : NULL;
+    /* Ids can be guessed: nobody answers in place of the host that was asked. */
+    bool asked = id && pending_is_of(p->c, (uint64_t)value_as_int(id), &p->host);
+    struct pending *pending = asked ? pending_take(p->c, (uint64_t)value_as_int(id)) : NULL;
     if (!pending)
-        return; /* its deadline has passed */
+        return; /* or its deadline has passed */
     const char *code = value_map_str(message, "code");
     if (!code) {
         const struct value *result = value_map_get(message, "value");

@@ -157,6 +157,14 @@ static struct peer *peer_adopt(struct peer *fresh, const struct uuid *host) {
     return fresh;
 }
 
+/* The peer's clock minus ours; the peer may say any number. */
+static int64_t skew_of(const struct pool_channel *c, const struct value *wall) {
+    int64_t skew, theirs = value_as_int(wall);
+    if (__builtin_sub_overflow(theirs, loop_wall_ms(c->config.loop), &skew))
+        return theirs < 0 ? INT64_MIN : INT64_MAX;
+    return skew;
+}
+
 static void hello_received(struct peer *p, const struct value *m) {
     struct pool_channel *c = p->c;
     struct uuid host;
@@ -168,7 +176,7 @@ static void hello_received(struct peer *p, const struct value *m) {
     }
     _cleanup_error_ struct error *e = NULL;
     _cleanup_value_ struct value facts = value_map();
-    int64_t skew = value_as_int(wall) - loop_wall_ms(c->config.loop);
+    int64_t skew = skew_of(c, wall);
     if (value_as_int(version) != POOL_CHANNEL_VERSION) {
         error_setf(&e, ERR_POOL_JOINING_HOST_MUST_HAVE_SAME_API_VERSION, "%lld", (long long)value_as_int(version));
         refuse(p, e, NULL);
@@ -216,7 +224,7 @@ static void welcome_received(struct peer *p, const struct value *m) {
     loop_source_free(TAKE(p->hello_timer));
     struct channel *channel = p->channel; /* what brought this; the callback may end it */
     channel_set_authenticated(channel);
-    c->config.callbacks->welcomed(&host, facts, value_as_int(wall) - loop_wall_ms(c->config.loop), c->config.userdata);
+    c->config.callbacks->welcomed(&host, facts, skew_of(c, wall), c->config.userdata);
     if (p->channel) {
         beat_received(p);
         loop_timer_set(c->flush_timer, 0);
