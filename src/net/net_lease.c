@@ -17,15 +17,16 @@ static bool get_addr(const json_t *v, struct net_addr *ret) {
     return json_is_string(v) && net_addr_parse(json_string_value(v), ret);
 }
 
-static bool parse(const json_t *root, const char *link, struct net_lease *ret) {
+static bool parse(const json_t *root, const char *link, enum net_family family, struct net_lease *ret) {
     struct net_lease l = {.interface_mtu = (int)json_integer_value(json_object_get(root, "interface_mtu")),
                           .obtained = json_integer_value(json_object_get(root, "obtained")),
                           .seconds = json_integer_value(json_object_get(root, "seconds"))};
     const json_t *gateway = json_object_get(root, "gateway"), *dns = json_object_get(root, "dns");
     const char *name = json_string_value(json_object_get(root, "link"));
     if (!name || !str_eq(name, link) || !net_name_set(l.link, name) ||
-        !get_addr(json_object_get(root, "address"), &l.address) || (gateway && !get_addr(gateway, &l.gateway)) ||
-        l.interface_mtu < 0 || l.interface_mtu > NET_MTU_MAX || json_array_size(dns) > NET_MAX_DNS)
+        !get_addr(json_object_get(root, "address"), &l.address) || l.address.family != family ||
+        (gateway && !get_addr(gateway, &l.gateway)) || l.interface_mtu < 0 || l.interface_mtu > NET_MTU_MAX ||
+        json_array_size(dns) > NET_MAX_DNS)
         return false;
     for (size_t i = 0; i < json_array_size(dns); i++)
         if (!get_addr(json_array_get(dns, i), &l.dns[l.n_dns++]))
@@ -47,7 +48,7 @@ bool net_lease_load(const char *folder, const char *link, enum net_family family
     }
     _cleanup_(json_decrefp) json_t *root =
         json_loadb(text.data ? text.data : "", text.size, JSON_REJECT_DUPLICATES, NULL);
-    if (root && parse(root, link, ret))
+    if (root && parse(root, link, family, ret))
         return true;
     error_setf(errp, ERR_NET_LEASE_CORRUPT, "'%s' is damaged or of another link", path);
     return false;
