@@ -6,7 +6,7 @@ BUILD ?= build
 NAME ?= jumbo-management
 NINJA_FLAGS ?=
 
-.PHONY: help deps build build-test demo down test test-hosts stories story bench faults soak soak-sim promises lint docs clean
+.PHONY: help deps build build-test demo down test test-hosts stories story bench faults soak soak-sim promises fuzz fuzz-build fuzz-keep lint docs clean
 
 help:
 	@printf '%s\n' \
@@ -21,6 +21,8 @@ help:
 	  'make soak     repeat the stories for hours; figures go to docs/soak.md' \
 	  'make soak-sim SECONDS=600   play seeds of the simulation that were not played before' \
 	  'make promises break each promise of docs/promises.md in a copy, and see that a test notices' \
+	  'make fuzz SECONDS=5   run every fuzzer under libFuzzer (clang) for so long; finds go to build-fuzz/corpus' \
+	  'make fuzz-keep   take what adds coverage from there into tests/fuzz' \
 	  'make lint     format, static analysis, include arrows, file sizes, banned functions' \
 	  'make clean    remove the build folders'
 
@@ -69,6 +71,16 @@ soak-sim: build
 
 promises: deps
 	@tools/break-promises
+
+fuzz-build: deps
+	@test -f build-fuzz/build.ninja || CC=clang meson setup build-fuzz -Dfuzz=true -Db_lundef=false --buildtype=debugoptimized -Db_sanitize=address,undefined >/dev/null
+	@nice -n 15 ninja -C build-fuzz $(NINJA_FLAGS)
+
+fuzz: fuzz-build
+	@SECONDS_EACH=$(or $(SECONDS),5) tools/fuzz build-fuzz
+
+fuzz-keep: fuzz-build
+	@tools/fuzz --keep build-fuzz
 
 lint: deps
 	@tools/lint
