@@ -2,8 +2,8 @@
 /*
  * Stands in for libFuzzer where it is not linked in (gcc). First every file given, and every file below each folder
  * given, goes through the fuzzer once: so the ordinary test run keeps what a long fuzzing run has found. Then, with
- * --mutate-ms, inputs made of those for that long. They follow from the seed alone, which is printed: FUZZ_SEED, else
- * the time, so that each run tries others. The input under way lies in the file PROGRAM.input until the run is over,
+ * --mutate-ms, inputs made of those for that long. They follow from the seed alone: FUZZ_SEED, else always the same
+ * one, so that a change of the code is what makes a test fail (soak and tools/fuzz try others). The input under way lies in the file PROGRAM.input until the run is over,
  * however it ends: what stays there is the input that crashed.
  */
 #include "fuzz.h"
@@ -171,7 +171,7 @@ static void run(const struct input *in, int fd, const char *path) {
 static int fuzz(const char *program, unsigned ms) {
     const char *seed = getenv("FUZZ_SEED");
     char path[4096];
-    luck = seed ? strtoull(seed, NULL, 10) : (uint64_t)time(NULL);
+    luck = seed ? strtoull(seed, NULL, 10) : 1;
     (void)snprintf(path, sizeof(path), "%s.input", program);
     (void)printf("FUZZ_SEED=%llu; if this ends early, the input is in %s\n", (unsigned long long)luck, path);
     (void)fflush(stdout);

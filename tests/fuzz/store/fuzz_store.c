@@ -36,6 +36,12 @@ static void place(const char *text) {
     struct uuid sr;
     if (!nfs_place_parse(text, &p))
         return;
+    if (!*p.folder) { /* the exported path itself, as for discs */
+        if (text[strlen(text) - 1] != '/')
+            abort();
+        nfs_place_done(&p);
+        return;
+    }
     struct value config = value_map();
     value_map_add(&config, "server", value_string(p.server));
     value_map_add(&config, "serverpath", value_string(p.export));
