@@ -269,7 +269,7 @@ bool nfs_place_parse(const char *place, struct nfs_place *ret) {
     if (!str_starts(place, NFS))
         return false;
     const char *host = place + strlen(NFS), *slash = strchr(host, '/'), *last = strrchr(host, '/');
-    if (!slash)
+    if (!slash || last - slash == 1) /* "/" has no second one behind it */
         return false;
     bool is_v6 = *host == '[' && slash > host && slash[-1] == ']';
     p.server = is_v6 ? xstrndup(host + 1, (size_t)(slash - host - 2)) : xstrndup(host, (size_t)(slash - host));
