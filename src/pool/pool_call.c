@@ -7,7 +7,8 @@
 
 #include "base/str.h"
 
-#define MAX_PENDING 4096
+#define MAX_PENDING 4096 /* calls that wait for an answer, those that are passed on among them */
+#define MAX_RELAYED 256  /* of them for one member: it cannot take the room of the others and of this host */
 
 struct pending {
     struct pool_channel *c;
@@ -41,6 +42,7 @@ static struct pending *pending_take(struct pool_channel *c, uint64_t id) {
         if ((*at)->id == id) {
             struct pending *p = *at;
             *at = p->next;
+            c->n_pending--;
             return p;
         }
     return NULL;
@@ -82,6 +84,7 @@ static struct pending *pending_new(struct pool_channel *c, const char *what, uin
         .c = c, .id = ++c->next_call, .done = done, .userdata = userdata, .what = xstrdup(what), .next = c->pending};
     p->timer = loop_add_timer(c->config.loop, deadline_ms, on_deadline, p);
     c->pending = p;
+    c->n_pending++;
     return p;
 }
 
@@ -90,10 +93,18 @@ struct failure {
     const char *detail;
 };
 
-static void fail_later(void *userdata) {
+static void on_failure(void *userdata) {
     struct failure *f = userdata;
     pending_fail(f->pending, ERR_POOL_CALL_FAILED, f->detail);
     free(f);
+}
+
+/* `done` is never called before the call has returned. */
+static void pending_fail_later(struct pending *p, const char *detail) {
+    struct failure *f = xnew0(struct failure);
+    *f = (struct failure){.pending = pending_take(p->c, p->id), .detail = detail};
+    loop_timer_set(p->timer, LOOP_NEVER);
+    loop_defer(p->c->config.loop, on_failure, f);
 }
 
 static void serve(struct pool_channel *c, const char *name, const struct uuid *from, const struct value *args,
@@ -129,6 +140,10 @@ void pool_channel_call(struct pool_channel *c, const struct uuid *host, const ch
                        uint64_t deadline_ms, pool_call_done_fn *done, void *userdata) {
     _cleanup_value_ struct value taken = args;
     struct pending *p = pending_new(c, name, deadline_ms, done, userdata);
+    if (c->n_pending > MAX_PENDING) {
+        pending_fail_later(p, "too many calls of this host wait for an answer");
+        return;
+    }
     if (uuid_eq(host, &c->config.self)) {
         struct local_call *l = xnew0(struct local_call);
         *l = (struct local_call){.c = c, .name = xstrdup(name), .args = value_take(&taken), .id = p->id};
@@ -147,12 +162,7 @@ void pool_channel_call(struct pool_channel *c, const struct uuid *host, const ch
         p->via = peer->host;
         return;
     }
-    /* `done` is never called before this returns */
-    pending_take(c, p->id);
-    loop_timer_set(p->timer, LOOP_NEVER);
-    struct failure *f = xnew0(struct failure);
-    *f = (struct failure){.pending = p, .detail = "there is no connection to that host"};
-    loop_defer(c->config.loop, fail_later, f);
+    pending_fail_later(p, "there is no connection to that host");
 }
 
 void pool_channel_serve(struct pool_channel *c, const char *name, pool_serve_fn *fn, void *userdata) {
@@ -217,14 +227,21 @@ static void relay_done(const struct value *result, const struct error *error, vo
     struct relayed *r = userdata;
     struct pool_reply reply = {.c = r->c, .from = r->from, .via = r->from, .id = r->id};
     _cleanup_value_ struct value m = message_new("return");
-    if (error) {
+    if (result) {
+        value_map_add(&m, "value", value_copy(result));
+    } else {
         value_map_add(&m, "code", value_string(error_code(error)));
         value_map_add(&m, "params", failure_message(error));
-    } else {
-        value_map_add(&m, "value", value_copy(result));
     }
     reply_send(&reply, &m);
     free(r);
+}
+
+static unsigned n_relayed_for(const struct pool_channel *c, const struct uuid *from) {
+    unsigned n = 0;
+    for (const struct pending *p = c->pending; p; p = p->next)
+        n += p->done == relay_done && uuid_eq(&((const struct relayed *)p->userdata)->from, from);
+    return n;
 }
 
 void call_receive(struct peer *p, const struct value *message) {
@@ -248,6 +265,12 @@ void call_receive(struct peer *p, const struct value *message) {
         return; /* not for us, and we do not pass on */
     struct relayed *r = xnew0(struct relayed);
     *r = (struct relayed){.c = c, .from = from, .id = value_as_int(id)};
+    if (n_relayed_for(c, &from) >= MAX_RELAYED) {
+        _cleanup_error_ struct error *e = NULL;
+        error_set(&e, ERR_POOL_CALL_FAILED, name, "too many calls of that member wait for an answer", NULL);
+        relay_done(/* result= */ NULL, e, r);
+        return;
+    }
     pool_channel_call(c, &to, name, value_copy(args), 60000, relay_done, r);
 }
 
@@ -286,6 +309,8 @@ void calls_free(struct pool_channel *c) {
     while (c->pending) {
         struct pending *p = pending_take(c, c->pending->id);
         loop_source_free(p->timer);
+        if (p->done == relay_done)
+            free(p->userdata); /* of others: theirs */
         free(p->what);
         free(p);
     }

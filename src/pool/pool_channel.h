@@ -109,7 +109,10 @@ bool value_map_uuid(const struct value *map, const char *key, struct uuid *ret) 
 typedef void pool_call_done_fn(const struct value *result, const struct error *error,
                                void *userdata); /* both borrowed; exactly once */
 typedef void pool_serve_fn(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata);
-/* Calls `name` on a host (this one too). From a member to another member it goes through the coordinator. */
+/*
+ * Calls `name` on a host (this one too). From a member to another member it goes through the coordinator. Fails with
+ * POOL_CALL_FAILED when 4096 calls wait here already, or at the coordinator 256 that it passes on for this member.
+ */
 void pool_channel_call(struct pool_channel *c, const struct uuid *host, const char *name, struct value args /* taken */,
                        uint64_t deadline_ms, pool_call_done_fn *done, void *userdata);
 /* `name` must live as long as the channel. */

@@ -60,6 +60,7 @@ struct pool_channel {
     struct served served[MAX_SERVED];
     unsigned n_served;
     struct pending *pending;
+    unsigned n_pending;
     uint64_t next_call;
     struct knock *knocks;
 };

@@ -4,8 +4,8 @@
  * 0), and whether the peer is known from the start (bit 1). Then messages, a line each; "$S" "$A" "$B" "$C" stand for
  * this host, the host that speaks, another member and the coordinator. A line that begins with '!' lets seconds pass,
  * as many as it is long.
- * The connection itself is one that only counts what is sent. Whatever comes: no call is answered twice or by another
- * host than the one that was asked.
+ * The connection itself leads nowhere. Whatever comes: no call is answered twice or by another host than the one that
+ * was asked.
  */
 #include "fuzz.h"
 
@@ -14,88 +14,13 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "channel_fake.h"
 #include "loop/loop_sim.h"
 #include "pool/pool_channel_private.h"
 
 #define MAX_LINES 32
 
 static const struct uuid self = {{1}}, speaker = {{2}}, other = {{3}}, leader = {{4}};
-
-/* ---- a connection ---- */
-struct channel {
-    struct channel_callbacks callbacks;
-    void *userdata;
-};
-static struct stream_peer shown = {.is_tls = true, .address = "10.0.0.2"};
-static struct channel *latest; /* the one that was made last and is still there */
-
-static struct channel *make(const struct channel_callbacks *callbacks, void *userdata) {
-    latest = xnew0(struct channel);
-    *latest = (struct channel){*callbacks, userdata};
-    return latest;
-}
-
-struct channel *channel_new(struct stream *s, const struct channel_callbacks *callbacks, void *userdata) {
-    return make(callbacks, userdata);
-}
-
-struct channel *channel_connect(struct loop *l, const char *address, uint16_t port, const char *source,
-                                struct tls_context *tls, unsigned deadline_ms,
-                                const struct channel_callbacks *callbacks, void *userdata, struct error **errp) {
-    return make(callbacks, userdata);
-}
-
-void channel_free(struct channel *c) {
-    if (c == latest)
-        latest = NULL;
-    free(c);
-}
-
-void channel_finish(struct channel *c, unsigned deadline_ms) {
-    channel_free(c);
-}
-
-void channel_set_authenticated(struct channel *c) {}
-
-bool channel_send(struct channel *c, const char *json, size_t size) {
-    return size <= CHANNEL_MAX_FRAME;
-}
-
-size_t channel_queued(const struct channel *c) {
-    return 0;
-}
-
-const struct stream_peer *channel_get_peer(const struct channel *c) {
-    if (!c)
-        abort();
-    return &shown;
-}
-
-/* Files with certificates are not looked at here. */
-struct tls_context *tls_context_new(const struct tls_config *config, struct error **errp) {
-    static int any;
-    return (struct tls_context *)&any;
-}
-
-void tls_context_unref(struct tls_context *c) {}
-
-bool tls_context_reload(struct tls_context *c, struct error **errp) {
-    return true;
-}
-
-static listener_accept_fn *accept_fn;
-static void *accept_userdata;
-
-struct listener *listener_new(struct loop *l, const char *address, uint16_t port, unsigned unix_mode,
-                              struct tls_context *tls, listener_accept_fn *fn, void *userdata, struct error **errp) {
-    accept_fn = fn;
-    accept_userdata = userdata;
-    return (struct listener *)&accept_fn;
-}
-
-void listener_free(struct listener *n) {}
-
-void stream_free(struct stream *s) {}
 
 /* ---- the pool around it ---- */
 static bool admit(const struct uuid *host, const char *fingerprint, const struct value *hello_facts, int64_t skew_ms,
@@ -172,8 +97,7 @@ static void expand(struct buf *out, const char *text, size_t size) {
 static void say(const char *line, size_t size) {
     _cleanup_buf_ struct buf text = BUF_INIT;
     expand(&text, line, size);
-    if (latest)
-        latest->callbacks.message(latest, buf_str(&text), text.size, latest->userdata);
+    channel_fake_say(buf_str(&text), text.size);
 }
 
 static void say_text(const char *line) {
@@ -190,7 +114,7 @@ static void arrive(struct pool_channel *c, struct loop_sim *sim, bool is_member)
         pool_channel_connect(c, "10.0.0.2");
         loop_sim_advance(sim, 10);
     } else {
-        accept_fn(NULL, NULL, accept_userdata);
+        channel_fake_accept();
     }
 }
 
@@ -221,13 +145,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct pool_channel *c = pool_channel_new(&config);
     struct question asked = {0}, asked_other = {.by_other_only = !is_member};
     struct error *e = NULL;
-    latest = NULL;
+    channel_fake_begin(/* sent= */ NULL, NULL);
     pool_channel_serve(c, "echo", serve_echo, NULL);
     if (!pool_channel_listen(c, "::", &e))
         abort();
     pool_channel_expect(c, &other, is_member ? 0 : 1, /* assume_alive= */ true);
     if (!is_member) {
-        accept_fn(NULL, NULL, accept_userdata); /* another member, who then says nothing more */
+        channel_fake_accept(); /* another member, who then says nothing more */
         say_text("{\"t\":\"hello\",\"host\":\"$B\",\"version\":1,\"wall\":0,\"facts\":{}}");
     }
     arrive(c, sim, is_member);
