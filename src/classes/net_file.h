@@ -70,7 +70,10 @@ const char *net_section_word(const struct net_section *s, unsigned i);
 
 /* From one to the other, a line each: what comes, what goes, what becomes what (with the line of the file). */
 char *net_file_diff(const struct net_file *from, const struct net_file *to);
-/* Whether `to` means to say all there is about this section: a host that it does not name is left as it is. */
+/*
+ * Whether such a section goes when `to` does not have it: a host that `to` does not name is left as it is, and a NIC is
+ * there whether a file names it or not. It does not look whether `to` has the section.
+ */
 bool net_file_covers(const struct net_file *to, const struct net_section *s);
 
 bool net_file_fail(struct error **errp, int line, const char *fmt, ...) _printf_(3, 4);

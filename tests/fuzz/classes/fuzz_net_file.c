@@ -28,7 +28,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         _cleanup_free_ char *title = net_section_title(&first.sections[i]);
         if (!*title)
             abort();
-        (void)net_file_covers(&second, &first.sections[i]);
+        /* All of its own could go by leaving it out, but NICs, which are there anyway. */
+        if (net_file_covers(&second, &first.sections[i]) != (first.sections[i].kind != NET_SECTION_NIC))
+            abort();
     }
     return 0;
 }

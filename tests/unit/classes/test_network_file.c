@@ -118,6 +118,32 @@ static void test_what_it_does_not_name(void **state) {
     assert_int_equal(db_count(nf->fx->db, CLASS_Bond), 1);
 }
 
+/* A NIC is there whether a file names it or not; what is made from it goes when the file does not name it. */
+static void test_a_nic_does_not_go(void **state) {
+    struct nf *nf = *state;
+    struct uuid n = nf_network(nf, 1500);
+    nf_bond(nf, 1, &n, 1, 2);
+    _cleanup_free_ char *text = exported(nf), *before = exported(nf);
+    char *nic = strstr(text, "[nic h2 eth3]"), *after = nic ? strchr(nic + 1, '[') : NULL;
+    assert_non_null(after);
+    memmove(nic, after, strlen(after) + 1);
+    _cleanup_net_file_ struct net_file rows = net_file_of_rows(nf->fx->db), without = {0}, unbonded = {0};
+    _cleanup_error_ struct error *e = NULL;
+    assert_true(net_file_parse(text, &without, &e));
+    _cleanup_free_ char *said = net_file_diff(&rows, &without);
+    assert_string_equal(said, "");
+    apply(nf, text);
+    _cleanup_free_ char *now = exported(nf);
+    assert_string_equal(before, now);
+
+    char *bond = strstr(text, "[bond h2 bond0]"), *next = bond ? strchr(bond + 1, '[') : NULL;
+    assert_non_null(bond);
+    memmove(bond, next ? next : "", next ? strlen(next) + 1 : 1);
+    assert_true(net_file_parse(text, &unbonded, &e));
+    _cleanup_free_ char *says = net_file_diff(&rows, &unbonded);
+    assert_string_equal(says, "bond h2 bond0 goes\n");
+}
+
 static void test_refusals(void **state) {
     struct nf *nf = *state;
     static const struct {
@@ -170,6 +196,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
         cmocka_unit_test_setup_teardown(test_apply, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_it_does_not_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_nic_does_not_go, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_diff, setup, teardown),
     };
