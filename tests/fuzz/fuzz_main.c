@@ -3,8 +3,8 @@
  * Stands in for libFuzzer where it is not linked in (gcc). First every file given, and every file below each folder
  * given, goes through the fuzzer once: so the ordinary test run keeps what a long fuzzing run has found. Then, with
  * --mutate-ms, inputs made of those for that long. They follow from the seed alone: FUZZ_SEED, else always the same
- * one, so that a change of the code is what makes a test fail (soak and tools/fuzz try others). The input under way lies in the file PROGRAM.input until the run is over,
- * however it ends: what stays there is the input that crashed.
+ * one, so that a change of the code is what makes a test fail (soak and tools/fuzz try others). The input under way
+ * lies in the file PROGRAM.input until the run is over, however it ends: what stays there is the input that crashed.
  */
 #include "fuzz.h"
 
