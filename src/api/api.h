@@ -49,7 +49,15 @@ struct session;
 struct uuid api_session_lend(struct api *a, const struct session *of, enum role most, uint64_t lifetime_ms);
 
 /* What src/classes keeps per api, a place for each kind; freed with it, before the open calls go. */
-enum api_class_data { API_DATA_NETWORK, API_DATA_VMS, API_DATA_MOVES, API_DATA_LEAVING, API_DATA_COMING, N_API_DATA };
+enum api_class_data {
+    API_DATA_NETWORK,
+    API_DATA_VMS,
+    API_DATA_MOVES,
+    API_DATA_LEAVING,
+    API_DATA_COMING,
+    API_DATA_UNTOLD,
+    N_API_DATA
+};
 void *api_class_data(struct api *a, enum api_class_data which);
 void api_set_class_data(struct api *a, enum api_class_data which, void *data, void (*free_fn)(void *data));
 

@@ -45,6 +45,8 @@ void class_end_guests(struct call *c, struct db_txn *t, const struct row *host) 
         db_txn_expect(t, CLASS_VM, &vm->uuid, FIELD_VM_migration, value_copy(record));
         db_txn_set(t, CLASS_VM, &vm->uuid, FIELD_VM_power_state, value_string("Halted"));
         db_txn_set(t, CLASS_VM, &vm->uuid, FIELD_VM_resident_on, value_ref(&nobody));
+        if (str_eq(str_or_empty(value_map_str(record, POOLS_KEY)), "copying"))
+            pools_untold_add(call_api(c), t, vm);
         db_txn_set(t, CLASS_VM, &vm->uuid, FIELD_VM_migration, value_map()); /* a copy elsewhere is removed */
         class_vm_detach_devices(call_db(c), t, vm);
     }

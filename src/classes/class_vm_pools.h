@@ -14,12 +14,12 @@
 
 #include "api/api.h"
 #include "classes/vm_pools_core.h"
+#include "classes/vm_pools_untold_core.h"
 #include "wire/tls.h"
 
 #define POOLS_KEY "pools"
 #define POOLS_LIVE "live"
 #define POOLS_DISKS_MAX 32
-#define POOLS_SECRET_SIZE (2 * UUID_TEXT_SIZE) /* of two uuids as text */
 #define POOLS_JSON_MAX (1 << 20)
 
 /* It is on its way between pools: nobody may start it, nor change it. */
@@ -57,6 +57,12 @@ void pools_arrival_remove(struct api *a, const struct uuid *vm, const char *id, 
 void pools_take(struct db *d, struct db_txn *t, const struct row *vm);
 /* From time to time: moves whose daemon has died, and those of which nothing is heard. */
 void class_vm_pools_look(struct api *a);
+
+/* ---- class_vm_pools_untold.c: in the pool that it was to leave, when it stays ---- */
+/* Adds to the transaction that takes a VM's record away: the other pool is to forget the move. */
+void pools_untold_add(struct api *a, struct db_txn *txn, const struct row *vm);
+/* After it, and from time to time. */
+void class_vm_pools_untold_look(struct api *a);
 
 /* ---- class_vm_pools_remote.c ---- */
 struct pools_remote;

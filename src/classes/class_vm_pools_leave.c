@@ -227,18 +227,6 @@ static void give(struct leave *l) {
     db_txn_commit(t, WRITE_MS, on_given, l);
 }
 
-/* The VM is free again; the other pool, which has not heard of it yet, is told as long as it might wait. */
-static void tell_afterwards(struct leave *l) {
-    struct vm_op *op = TAKE(l->op);
-    struct error *e = l->why ? TAKE(l->why) : pools_leave_error(l, "whoever moved it has died");
-    l->is_after = true;
-    pools_leave_go_on(l, AGAIN_MS);
-    if (op)
-        vm_op_fail(op, e);
-    else
-        error_free(e);
-}
-
 /* It has nothing that waits for a word. */
 static bool peer_is_out(const struct leave *l) {
     return l->peer == POOLS_PEER_NONE || l->peer == POOLS_PEER_TAKEN;
@@ -246,20 +234,26 @@ static bool peer_is_out(const struct leave *l) {
 
 static void on_kept(struct error *error, void *userdata) {
     struct leave *l = userdata;
-    if (error)
+    struct api *a = l->api;
+    char text[UUID_TEXT_SIZE];
+    if (error) {
         pools_leave_go_on(l, AGAIN_MS);
-    else if (!peer_is_out(l))
-        tell_afterwards(l);
-    else
-        end_badly(l, l->why ? TAKE(l->why) : pools_leave_error(l, "whoever moved it has died"));
+        return;
+    }
+    if (!peer_is_out(l))
+        log_notice("the pool of '%s' is told that VM '%s' stays here as soon as it is heard", l->dest.master,
+                   uuid_text(&l->vm, text));
+    end_badly(l, l->why ? TAKE(l->why) : pools_leave_error(l, "whoever moved it has died"));
+    class_vm_pools_untold_look(a);
 }
 
 static void keep(struct leave *l) {
     const struct value *record = record_of(l);
-    l->has_kept = true;
     struct db_txn *t = db_txn_new(api_db(l->api), "a VM stays in its pool");
     db_txn_expect(t, CLASS_VM, &l->vm, FIELD_VM_migration, value_copy(record));
     db_txn_set(t, CLASS_VM, &l->vm, FIELD_VM_migration, value_map());
+    if (!peer_is_out(l)) /* the VM is free again; that the other pool must hear of it outlives this daemon */
+        pools_untold_add(l->api, t, vm_of(l));
     db_txn_fence(t);
     db_txn_commit(t, WRITE_MS, on_kept, l);
 }
@@ -315,23 +309,9 @@ static void step(struct leave *l) {
         end_badly(l, pools_leave_error(l, "this host leads the pool no more"));
         return;
     }
-    if (l->is_after) {
-        if (peer_is_out(l) || loop_now_ms(api_loop(l->api)) - l->failed_ms > POOLS_QUIET_MS) {
-            (void)finish(l);
-            return;
-        }
-        l->is_busy = true;
-        say(l, "forget");
-        return;
-    }
     if (!record && l->is_given && !vm_of(l)) { /* the rows went, though nobody said so */
         l->is_busy = true;
         remove_disk(l);
-        return;
-    }
-    if (!record && l->has_kept && vm_of(l) && !peer_is_out(l)) {
-        l->is_busy = true;
-        tell_afterwards(l);
         return;
     }
     if (!record) { /* a person has said what is to be believed, or the VM is gone */

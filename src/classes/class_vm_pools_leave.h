@@ -22,9 +22,7 @@ struct leave {
     struct uuid host;
     bool is_busy; /* an answer is awaited, which calls pools_leave_go_on */
     bool only_asks, is_at_work, is_copied, has_failed, is_given, has_asked, is_complained;
-    bool is_after;      /* it stays, and only the other pool is still to be told */
     bool may_be_given;  /* a write of which is not known what became of it */
-    bool has_kept;      /* a write that takes the record away has been begun */
     uint64_t failed_ms; /* since when it is to be forgotten; 0: it is not */
     struct error *why;
     struct leave *next;

@@ -45,8 +45,9 @@ bool pools_dest_read(const struct value *map, struct pools_dest *ret, struct err
     d.mtu = DEFAULT_MTU;
     if (mtu && !str_parse_int(mtu + strlen("mtu="), 576, 65535, &d.mtu))
         d.mtu = DEFAULT_MTU;
-    if (d.master && d.address && pin && tls_fingerprint_parse(pin + strlen("authority="), d.authority) &&
-        ref_parse(d.session, &u) && ref_parse(d.host, &u)) {
+    if (d.master && strlen(d.master) < POOLS_MASTER_SIZE && !strpbrk(d.master, " \t\n") && d.address && pin &&
+        tls_fingerprint_parse(pin + strlen("authority="), d.authority) && ref_parse(d.session, &u) &&
+        ref_parse(d.host, &u)) {
         *ret = d;
         return true;
     }

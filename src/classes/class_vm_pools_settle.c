@@ -482,4 +482,5 @@ void class_vm_pools_look(struct api *a) {
             pools_arrival_remove(a, &vm->uuid, id, NULL, NULL);
     }
     forget_old(a);
+    class_vm_pools_untold_look(a);
 }

@@ -450,6 +450,8 @@ void vm_power_state_reset(struct call *c) {
     db_txn_set(t, CLASS_VM, &vm->uuid, FIELD_VM_power_state, value_string("Halted"));
     db_txn_set(t, CLASS_VM, &vm->uuid, FIELD_VM_resident_on, value_ref(&nobody));
     db_txn_set(t, CLASS_VM, &vm->uuid, FIELD_VM_suspend_VDI, value_ref(&nobody));
+    if (between && str_eq(between, "copying"))
+        pools_untold_add(call_api(c), t, vm);
     db_txn_set(t, CLASS_VM, &vm->uuid, FIELD_VM_migration, value_map()); /* a copy elsewhere is removed */
     class_vm_detach_devices(call_db(c), t, vm);
     call_commit(c, t, NULL, NULL);
