@@ -235,6 +235,10 @@ static bool look_at_mirrors(struct virt_flight *f, struct mirrors *ret) {
         const char *error = text_in(j, "error");
         if (!is_ours(text_in(j, "device")))
             continue;
+        if (strstr(error, "No space left")) { /* over there: here nothing is written for it */
+            error_set(&f->error, ERR_SR_FULL, "0", "0", NULL);
+            return false;
+        }
         if (*error) {
             error_internal(&f->error, "a disk could not be copied: %s", error);
             return false;

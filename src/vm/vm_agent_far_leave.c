@@ -120,6 +120,8 @@ static void finish(struct vm_far *f) {
             break;
         }
     (void)fs_unlink(path);
+    if (f->ticker) /* it has been reported on */
+        db_volatile_set(a->db, &a->self, CLASS_VM, &vm, FIELD_VM_migration_report, value_map());
     if (f->reply)
         pool_reply_fail(f->reply, TAKE(f->why));
     far_free(f);
@@ -307,7 +309,7 @@ static bool read_far(const struct value *args, struct virt_far *ret, struct erro
 static bool has_room(const struct vm_agent *a, struct error **errp) {
     size_t n = 0;
     for (const struct vm_far *f = a->fars; f; f = f->next)
-        n++;
+        n += f->reply != NULL; /* one that only stands, and waits for what its row says, takes nothing of the path */
     if (n < VM_FAR_MAX)
         return true;
     error_set(errp, ERR_TOO_MANY_STORAGE_MIGRATES, "2", NULL);
