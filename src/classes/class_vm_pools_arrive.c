@@ -315,6 +315,7 @@ static void put_record(struct arrival *r) {
     struct value record = value_map();
     _cleanup_buf_ struct buf names = BUF_INIT;
     char text[UUID_TEXT_SIZE];
+    int64_t stall_s;
     for (size_t i = 0; i < r->disks.set.n; i++)
         buf_addf(&names, "%s%s", i ? " " : "", text_in(&r->disks.set.items[i], "vdi"));
     value_map_add(&record, POOLS_KEY, value_string("arriving"));
@@ -328,6 +329,8 @@ static void put_record(struct arrival *r) {
         value_map_add(&record, "to", value_string(uuid_text(&r->host, text)));
         value_map_add(&record, POOLS_LIVE, value_string("true"));
         value_map_add(&record, "machine", value_string(text_in(&r->request, "machine")));
+        if (str_parse_int(text_in(&r->request, "stall_s"), 1, 3600, &stall_s))
+            value_map_add(&record, "stall_s", value_stringf("%lld", (long long)stall_s));
     }
     db_txn_set(r->txn, CLASS_VM, &r->vm, FIELD_VM_migration, record);
 }

@@ -22,7 +22,8 @@
 struct coming { /* what this daemon has heard of one */
     struct uuid vm;
     char id[UUID_TEXT_SIZE];
-    uint64_t heard_ms;
+    uint64_t heard_ms, opened_ms; /* any word; the last one that brings it on */
+    size_t n_opened;
     bool is_removing;
     struct coming *next;
 };
@@ -53,7 +54,8 @@ static struct coming *coming_of(struct api *a, const struct uuid *vm, const char
         o = o->next;
     if (!o) {
         o = xnew0(struct coming);
-        *o = (struct coming){.vm = *vm, .heard_ms = loop_now_ms(api_loop(a)), .next = all->first};
+        *o = (struct coming){
+            .vm = *vm, .heard_ms = loop_now_ms(api_loop(a)), .opened_ms = loop_now_ms(api_loop(a)), .next = all->first};
         (void)str_copy(o->id, sizeof(o->id), id);
         all->first = o;
     }
@@ -387,6 +389,7 @@ static void open_memory(struct word *w, const struct row *vm) {
     struct value args = value_map(), spec = {.type = VALUE_VOID};
     struct error *e = NULL;
     struct uuid host;
+    int64_t stall_s;
     if (uuid_parse(str_or_empty(value_map_str(record, "host")), &host))
         spec = vm_spec(api_db(a), vm, &host, &e);
     else
@@ -403,6 +406,8 @@ static void open_memory(struct word *w, const struct row *vm) {
     value_map_add(&args, "authority", value_string(str_or_empty(value_map_str(record, "believe"))));
     value_map_add(&args, "machine", value_string(str_or_empty(value_map_str(record, "machine"))));
     value_map_add(&args, "spec", spec);
+    if (str_parse_int(str_or_empty(value_map_str(record, "stall_s")), 1, 3600, &stall_s))
+        value_map_add(&args, "stall_ms", value_int(1000 * stall_s));
     h->host_ask(h->userdata, &host, "vm_admit", args, ADMIT_MS, on_served, w);
 }
 
@@ -413,6 +418,16 @@ static bool same_secret(const char *a, const char *b) {
     for (size_t i = 0; i < n && i < strlen(b); i++)
         differs |= (unsigned)(a[i] ^ b[i]);
     return !differs;
+}
+
+/* Each disk, and memory, is opened once. */
+static void hear(struct api *a, const struct row *vm, const char *id, bool opens) {
+    struct coming *o = coming_of(a, &vm->uuid, id);
+    o->heard_ms = loop_now_ms(api_loop(a));
+    if (opens && o->n_opened <= POOLS_DISKS_MAX) {
+        o->n_opened++;
+        o->opened_ms = o->heard_ms;
+    }
 }
 
 void vm_migrate_settle(struct call *c) {
@@ -446,7 +461,7 @@ void vm_migrate_settle(struct call *c) {
     *w = (struct word){.call = call_keep(c), .vm = *call_arg_ref(c, 0)};
     (void)str_copy(w->id, sizeof(w->id), id);
     if (is_coming)
-        coming_of(a, &w->vm, id)->heard_ms = loop_now_ms(api_loop(a));
+        hear(a, vm, id, str_eq(text, "open"));
     if (is_coming && next == POOLS_ABSENT)
         pools_arrival_remove(a, &w->vm, id, on_removed, w);
     else if (next != is && is_live(vm))
@@ -465,6 +480,10 @@ void vm_migrate_settle(struct call *c) {
 
 /* ---- from time to time ---- */
 
+static bool is_over(const struct coming *o, uint64_t now) {
+    return pools_arrival_is_over(now - o->heard_ms, now - o->opened_ms);
+}
+
 void class_vm_pools_look(struct api *a) {
     struct db *d = api_db(a);
     struct db_status status = db_get_status(d);
@@ -477,7 +496,7 @@ void class_vm_pools_look(struct api *a) {
                    *id = str_or_empty(value_map_str(record, "id"));
         if (str_eq(phase, "copying") || str_eq(phase, "given"))
             pools_leave_adopt(a, vm);
-        else if (str_eq(phase, "arriving") && now - coming_of(a, &vm->uuid, id)->heard_ms > POOLS_QUIET_MS &&
+        else if (str_eq(phase, "arriving") && is_over(coming_of(a, &vm->uuid, id), now) &&
                  pools_arrive(POOLS_ARRIVING, POOLS_HEARD_NOTHING) == POOLS_ABSENT)
             pools_arrival_remove(a, &vm->uuid, id, NULL, NULL);
     }

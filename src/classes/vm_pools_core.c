@@ -49,6 +49,10 @@ enum pools_arrival pools_arrive(enum pools_arrival is, enum pools_word word) {
     return is;
 }
 
+bool pools_arrival_is_over(uint64_t quiet_ms, uint64_t still_ms) {
+    return quiet_ms > POOLS_QUIET_MS || still_ms > POOLS_STILL_MS;
+}
+
 enum pools_peer pools_answer(enum pools_arrival is) {
     switch (is) {
     case POOLS_ABSENT:

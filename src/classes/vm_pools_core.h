@@ -19,7 +19,9 @@
 #include <stdint.h>
 
 #define POOLS_QUIET_MS (10 * 60000) /* without a word from the other pool, before a promise: it is not to come */
-#define POOLS_FORGET_MS 20000       /* for the other pool to hear that it is not to come; then it finds out by itself */
+/* With words that say only that it goes on: a copy is given up after a day by the pool that it leaves. */
+#define POOLS_STILL_MS (25ull * 60 * 60000)
+#define POOLS_FORGET_MS 20000 /* for the other pool to hear that it is not to come; then it finds out by itself */
 
 /* ---- the pool that it leaves ---- */
 enum pools_phase { POOLS_NONE /* no record */, POOLS_COPYING, POOLS_GIVEN };
@@ -70,6 +72,8 @@ enum pools_word {
 };
 /* What it becomes. */
 enum pools_arrival pools_arrive(enum pools_arrival is, enum pools_word word);
+/* Whether one that is arriving counts as not to come: since the last word, and since the last that brought it on. */
+bool pools_arrival_is_over(uint64_t quiet_ms, uint64_t still_ms);
 /* What is answered; the text of it as it goes over the wire, and back. */
 enum pools_peer pools_answer(enum pools_arrival is);
 const char *pools_peer_text(enum pools_peer peer);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loop/child.h"
+#include "base/fs.h"
 #include "base/str.h"
 #include "loop/loop_impl.h"
 
@@ -280,6 +281,23 @@ void child_cancel(struct child *c) {
     c->fn = NULL; /* the rest is freed when it has been reaped */
     if (!c->deferred)
         process_kill(&c->process);
+}
+
+uint64_t child_ticks(const struct child *c) {
+    _cleanup_buf_ struct buf text = BUF_INIT;
+    _cleanup_free_ char *path = strf("/proc/%d/stat", (int)c->process.pid);
+    _cleanup_strv_ struct strv words = {0};
+    int64_t user, system;
+    if (c->process.pid <= 0 || fs_read(path, 4096, &text) < 0)
+        return 0;
+    const char *after = strrchr(buf_str(&text), ')'); /* of its name, which may have blanks */
+    if (!after)
+        return 0;
+    strv_split(&words, after + 1, ' '); /* "", state (3), ... utime (14), stime (15); proc(5) */
+    return words.n > 13 && str_parse_int(words.items[12], 0, INT64_MAX / 2, &user) &&
+                   str_parse_int(words.items[13], 0, INT64_MAX / 2, &system)
+               ? (uint64_t)(user + system)
+               : 0;
 }
 
 static int64_t now_ms(void) {

@@ -28,6 +28,8 @@ struct child *child_run(struct loop *l, const char *const argv[], const char *in
 struct child *child_run_with_data(struct loop *l, const char *const argv[], const char *input, int data_fd,
                                   uint64_t timeout_ms, size_t max_output, child_done_fn *fn, void *userdata);
 void child_cancel(struct child *c); /* kills; `fn` is not called */
+/* Ticks of the processor that it has used so far: they stand still while it only waits. 0 when it is not known. */
+uint64_t child_ticks(const struct child *c);
 
 /* The same, blocking, for one-shot programs without a loop (netboot, lab, tests). 0 when it ran, else negative errno.
  */

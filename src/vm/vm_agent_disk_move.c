@@ -151,6 +151,14 @@ bool vm_disk_is_served(const struct vm_agent *a, const char *id) {
     return false;
 }
 
+uint64_t vm_disk_work(const struct vm_agent *a, const char *id) {
+    uint64_t ticks = 0;
+    for (const struct disk_copy *k = a->disk_copies; k; k = k->next)
+        if (!k->reply && k->child && str_eq(k->id, id))
+            ticks += 1 + child_ticks(k->child);
+    return ticks;
+}
+
 void vm_serve_disk_serve(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
     struct vm_agent *a = userdata;
     struct error *e = NULL;

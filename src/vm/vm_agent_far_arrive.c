@@ -7,7 +7,7 @@
  * whether it runs is for the rows (vm_agent_arrive.c).
  *
  * Calls (arguments -> result):
- *   vm_admit     vm, id, address, authority, spec, machine (JSON) -> port
+ *   vm_admit     vm, id, address, authority, spec, machine (JSON), stall_ms (of the other side's watch) -> port
  *   vm_admitted  vm, id -> holds, as vm_received has it; waits while memory is being read
  */
 #include <errno.h>
@@ -29,6 +29,11 @@
 #define LOOK_MS 300
 #define WAIT_MS 20000 /* for the last of the memory to be read */
 #define PIPE_SIZE (1 << 20)
+#define WATCH_MS 5000
+/* Handshakes under way at the port: the real one is not put off by a stranger who connects, nor by a few who say
+ * nothing, each of whom is gone after HANDSHAKE_MS. QEMU answers at once. */
+#define PEERS_MAX 8
+#define HANDSHAKE_MS 5000
 #define MACHINE_MAX 65536
 
 struct vm_admit {
@@ -38,14 +43,17 @@ struct vm_admit {
     struct value spec;
     char *folder, *seen, *address, *path; /* of its keys; of the pipe */
     struct listener *listener;
-    struct stream *stream;
-    int fd; /* of the pipe, both ends: nobody waits for the other, and none is broken */
+    struct stream *peers[PEERS_MAX]; /* that have not shown a certificate yet */
+    struct stream *stream;           /* the one */
+    int fd;                          /* of the pipe, both ends: nobody waits for the other, and none is broken */
     struct loop_source *writable, *timer;
     struct buf pending;
     struct pool_reply *opening, *waiting;
     struct uuid waiting_from;
     uint64_t waiting_ms;
-    bool is_restoring, is_looking, is_open /* the stream is the one: it has shown its certificate */;
+    struct stall stall; /* of memory and disks */
+    uint64_t bytes, begun_ms, watched_ms, quiet_ms;
+    bool is_restoring, is_looking, is_open /* there is, or was, the one */;
     char *why; /* it has failed */
     struct vm_admit *next;
 };
@@ -58,8 +66,14 @@ static struct vm_admit *admit_of(const struct vm_agent *a, const struct uuid *vm
 }
 
 /* What comes in, and the pipe; libvirt sees the end of it. */
+static void free_peers(struct vm_admit *m) {
+    for (size_t i = 0; i < PEERS_MAX; i++)
+        stream_free(TAKE(m->peers[i]));
+}
+
 static void close_all(struct vm_admit *m) {
     listener_free(TAKE(m->listener));
+    free_peers(m);
     stream_free(TAKE(m->stream));
     loop_source_free(TAKE(m->writable));
     buf_done(&m->pending);
@@ -175,20 +189,32 @@ static void on_writable(struct loop_source *s, int fd, unsigned events, void *us
 }
 
 static void on_data(struct stream *s, const char *data, size_t size, void *userdata) {
-    push(userdata, data, size);
+    struct vm_admit *m = userdata;
+    m->bytes += size;
+    push(m, data, size);
 }
 
 /* Memory says itself where it ends: what is missing then, QEMU notices. */
 static void on_stream_end(struct stream *s, int r, void *userdata) {
     struct vm_admit *m = userdata;
+    for (size_t i = 0; i < PEERS_MAX; i++)
+        if (m->peers[i] == s) {
+            stream_free(TAKE(m->peers[i]));
+            return;
+        }
     stream_free(TAKE(m->stream));
-    if (m->is_open && m->pending.size == 0) /* else its last bytes lie here */
+    if (m->pending.size == 0) /* else its last bytes lie here */
         close_all(m);
 }
 
 static void on_ready(struct stream *s, void *userdata) {
     struct vm_admit *m = userdata;
     m->is_open = true;
+    m->stream = s;
+    for (size_t i = 0; i < PEERS_MAX; i++)
+        if (m->peers[i] == s)
+            m->peers[i] = NULL;
+    free_peers(m);
 }
 
 static const struct stream_callbacks stream_callbacks = {.ready = on_ready, .data = on_data, .end = on_stream_end};
@@ -196,14 +222,16 @@ static const struct stream_callbacks stream_callbacks = {.ready = on_ready, .dat
 /* The handshake judges certificates: strangers come no further, and are not waited for. */
 static void on_accept(struct listener *n, struct stream *s, void *userdata) {
     struct vm_admit *m = userdata;
-    if (m->is_open) {
+    size_t i = 0;
+    while (i < PEERS_MAX && m->peers[i])
+        i++;
+    if (m->is_open || i == PEERS_MAX) {
         stream_free(s);
         return;
     }
-    stream_free(m->stream);
-    m->stream = s;
+    m->peers[i] = s;
     stream_set_callbacks(s, &stream_callbacks, m);
-    stream_start(s, 0);
+    stream_start(s, HANDSHAKE_MS);
 }
 
 /* ---- libvirt ---- */
@@ -263,9 +291,26 @@ static void on_list(struct error *error, const struct virt_domain *domains, size
     }
 }
 
+/* True when it has been given up (and may be freed): the other side only says that the move goes on. */
+static bool watch(struct vm_admit *m) {
+    uint64_t now = loop_now_ms(m->a->loop);
+    if (now - m->watched_ms < WATCH_MS)
+        return false;
+    m->watched_ms = now;
+    if (vm_stall(&m->stall, m->bytes + vm_disk_work(m->a, m->id), now, m->quiet_ms))
+        give_up(m, "nothing has come for too long, of its memory or its disks");
+    else if (now - m->begun_ms > VM_ADMIT_MAX_MS)
+        give_up(m, "it has not come within a day");
+    else
+        return false;
+    return true;
+}
+
 static void on_timer(struct loop_source *s, void *userdata) {
     struct vm_admit *m = userdata;
     loop_timer_set(m->timer, LOOK_MS);
+    if (!m->why && watch(m))
+        return;
     if (m->waiting && loop_now_ms(m->a->loop) - m->waiting_ms > WAIT_MS)
         answer_waiting(m);
     if (m->opening && !m->is_looking) {
@@ -378,11 +423,15 @@ void vm_serve_admit(const struct uuid *from, const struct value *args, struct po
     }
     struct vm_admit *m = xnew0(struct vm_admit);
     const char *id = value_map_str(args, "id");
+    const struct value *stall = value_map_get(args, "stall_ms");
     *m = (struct vm_admit){.a = a,
                            .vm = vm,
                            .spec = value_copy(value_map_get(args, "spec")),
                            .address = xstrdup(value_map_str(args, "address")),
                            .fd = -1,
+                           .begun_ms = loop_now_ms(a->loop),
+                           .quiet_ms =
+                               vm_admit_quiet_ms(stall && value_as_int(stall) > 0 ? (uint64_t)value_as_int(stall) : 0),
                            .pending = BUF_INIT,
                            .next = a->admits};
     (void)str_copy(m->id, sizeof(m->id), id);

@@ -147,6 +147,8 @@ pool_serve_fn vm_serve_disk_serve, vm_serve_disk_send, vm_serve_disk_stop, vm_se
 pool_serve_fn vm_serve_machine, vm_serve_far_send, vm_serve_admit, vm_serve_admitted;
 void vm_disk_copies_free(struct vm_agent *a);
 bool vm_disk_is_served(const struct vm_agent *a, const char *id);
+/* Changes while the servers of this move's disks have something to do. */
+uint64_t vm_disk_work(const struct vm_agent *a, const char *id);
 /* ---- vm_agent_disk_whole.c: those that have come ---- */
 pool_serve_fn vm_serve_disk_whole;
 void vm_disk_whole_note(struct vm_agent *a, const char *id, const struct uuid *vdi, const char *file);

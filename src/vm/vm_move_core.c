@@ -54,6 +54,11 @@ enum far_step vm_far_step(const struct far_facts *f) {
     return f->here == VM_STANDS ? FAR_END : FAR_OVER;
 }
 
+uint64_t vm_admit_quiet_ms(uint64_t stall_ms) {
+    uint64_t ms = stall_ms < VM_ADMIT_QUIET_MAX_MS / 2 ? 2 * stall_ms : VM_ADMIT_QUIET_MAX_MS;
+    return ms > VM_ADMIT_QUIET_MIN_MS ? ms : VM_ADMIT_QUIET_MIN_MS;
+}
+
 bool vm_stall(struct stall *s, uint64_t bytes, uint64_t now_ms, uint64_t limit_ms) {
     if (!s->is_started || s->bytes != bytes) {
         *s = (struct stall){.bytes = bytes, .since_ms = now_ms, .is_started = true};

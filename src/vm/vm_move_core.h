@@ -78,6 +78,15 @@ enum far_step {
 };
 enum far_step vm_far_step(const struct far_facts *f);
 
+/* ---- and on the host that it comes to ---- */
+/* The other side gives up by itself after `stall_ms` without a byte. One that does not, and still answers that the move
+ * goes on, is waited for twice as long, and never less than this: servers of disks may be busy with what they hold. */
+#define VM_ADMIT_QUIET_MIN_MS (10 * 60000)
+#define VM_ADMIT_QUIET_MAX_MS (2 * 60 * 60000) /* of the longest stall_s that can be asked for, an hour */
+/* The other side sends for a day at most; then, whatever comes in. */
+#define VM_ADMIT_MAX_MS (25ull * 60 * 60000)
+uint64_t vm_admit_quiet_ms(uint64_t stall_ms);
+
 /* ---- the watch over the bytes ---- */
 struct stall {
     uint64_t bytes, since_ms;

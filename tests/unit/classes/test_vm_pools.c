@@ -273,6 +273,27 @@ static void test_no_room_after_all(void **state) {
     assert_true(is_empty());
 }
 
+/* The other pool says that the move goes on, again and again, and nothing more. */
+static void test_words_alone_keep_nothing(void **state) {
+    fx->db->status.loaded = fx->db->status.has_quorum = true; /* as with a database */
+    arrive();
+    const char *disk = value_map_str(row_value(row(), FIELD_VM_migration), "disks");
+    for (int hours = 0; hours < 40 && row(); hours++) {
+        for (int i = 0; i < 12 && row(); i++) { /* well within ten minutes */
+            assert_non_null(strstr(say("status"), "arriving"));
+            loop_sim_advance(fx->sim, 5 * 60000);
+            class_vm_pools_look(fx->api);
+            fx_settle(fx);
+        }
+        if (hours == 10) /* it has come on */
+            fx_call(fx, "VM.migrate_settle", "[\"OpaqueRef:" VM "\", \"" ID "\", \"" SECRET "\", \"open\", \"%s\"]",
+                    disk);
+        assert_true(row() || hours >= 25 + 9);
+    }
+    loop_sim_advance(fx->sim, 1000);
+    assert_true(is_empty());
+}
+
 /* What host.migrate_receive lends ends, used or not. */
 static void test_lent_session_ends(void **state) {
     struct session *own = sessions_add(fx->api->sessions, NULL, "root", "", ROLE_POOL_ADMIN, loop_now_ms(fx->loop), 1);
@@ -290,6 +311,7 @@ int main(void) {
                                        TEST(test_what_a_stranger_may_say), TEST(test_nobody_touches_it),
                                        TEST(test_lost_is_never_ours),      TEST(test_words),
                                        TEST(test_disks_of_the_move_only),  TEST(test_forgotten),
-                                       TEST(test_no_room_after_all),       TEST(test_lent_session_ends)};
+                                       TEST(test_no_room_after_all),       TEST(test_lent_session_ends),
+                                       TEST(test_words_alone_keep_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

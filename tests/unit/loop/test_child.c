@@ -129,6 +129,27 @@ static void test_cancel_and_early_end(void **state) {
     assert_int_equal(s.n, 0);
 }
 
+static void run_for(struct loop *l, uint64_t ms) {
+    struct loop_source *t = loop_add_timer(l, ms, on_quit_timer, l);
+    (void)loop_run(l);
+    loop_source_free(t);
+}
+
+static void test_ticks(void **state) {
+    struct seen s = {.loop = loop_new()};
+    struct child *works = child_run(s.loop, SH("while :; do :; done"), NULL, 60000, 100, on_done, &s),
+                 *waits = child_run(s.loop, SH("exec sleep 1000"), NULL, 60000, 100, on_done, &s);
+    for (int i = 0; i < 100 && child_ticks(works) < 5; i++)
+        run_for(s.loop, 100);
+    uint64_t ticks = child_ticks(waits);
+    assert_true(child_ticks(works) >= 5);
+    run_for(s.loop, 100);
+    assert_int_equal(child_ticks(waits), ticks);
+    child_cancel(works);
+    child_cancel(waits);
+    loop_free(s.loop);
+}
+
 static void test_sync(void **state) {
     struct child_result r;
     assert_int_equal(child_run_sync(SH("cat; echo e >&2; exit 9"), "in", 10000, 100, &r), 0);
@@ -210,6 +231,7 @@ int main(void) {
         cmocka_unit_test(test_missing_program),
         cmocka_unit_test(test_default_signals),
         cmocka_unit_test(test_cancel_and_early_end),
+        cmocka_unit_test(test_ticks),
         cmocka_unit_test(test_sync),
         cmocka_unit_test(test_bound),
     };

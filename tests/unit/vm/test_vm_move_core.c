@@ -272,9 +272,19 @@ static void test_far(void **state) {
     assert_int_equal(vm_far_step(&f), FAR_OVER);
 }
 
+static void test_waiting_has_an_end(void **state) {
+    assert_int_equal(vm_admit_quiet_ms(0), VM_ADMIT_QUIET_MIN_MS);
+    assert_int_equal(vm_admit_quiet_ms(30000), VM_ADMIT_QUIET_MIN_MS);
+    assert_int_equal(vm_admit_quiet_ms(3600000), 7200000);
+    assert_int_equal(vm_admit_quiet_ms(UINT64_MAX), VM_ADMIT_QUIET_MAX_MS);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_never_on_both_sides), cmocka_unit_test(test_arrival),
-                                       cmocka_unit_test(test_leaving), cmocka_unit_test(test_far),
-                                       cmocka_unit_test(test_stall)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_never_on_both_sides),
+                                       cmocka_unit_test(test_arrival),
+                                       cmocka_unit_test(test_leaving),
+                                       cmocka_unit_test(test_far),
+                                       cmocka_unit_test(test_stall),
+                                       cmocka_unit_test(test_waiting_has_an_end)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
