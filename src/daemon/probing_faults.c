@@ -69,9 +69,36 @@ static enum net_fault code_of(const struct probe_fault *f, bool carrier) {
     return NET_FAULT_NONE;
 }
 
+/* The bond that a leg belongs to, by its device; "" none. */
+static const char *bond_of(struct db *d, const struct uuid *host, const char *leg) {
+    for (const struct row *r = db_first(d, CLASS_PIF); r; r = db_next(d, r)) {
+        if (!row_bool(r, FIELD_PIF_physical) || !uuid_eq(row_ref(r, FIELD_PIF_host), host) ||
+            !str_eq(row_str(r, FIELD_PIF_device), leg))
+            continue;
+        const struct row *bond = db_follow(d, r, FIELD_PIF_bond_slave_of),
+                         *master = bond ? db_follow(d, bond, FIELD_Bond_master) : NULL;
+        return master ? row_str(master, FIELD_PIF_device) : "";
+    }
+    return "";
+}
+
+static void add_link_facts(struct db *d, const struct probe_fault *f, struct net_fault_facts *facts) {
+    const struct probe_fault_end *here = &f->seen[0], *there = &f->seen[1];
+    const struct row *host = db_get(d, CLASS_host, &here->host), *peer = db_get(d, CLASS_host, &there->host);
+    facts->host = host ? row_str(host, FIELD_host_name_label) : NULL;
+    facts->bond = bond_of(d, &here->host, here->leg);
+    facts->nic = here->leg;
+    facts->switch_port = here->switch_port;
+    facts->peer_host = peer ? row_str(peer, FIELD_host_name_label) : NULL;
+    facts->peer_bond = bond_of(d, &there->host, there->leg);
+    facts->peer_nic = there->leg;
+    facts->peer_switch = f->other_switch;
+    facts->peer_port = there->switch_port;
+}
+
 static void describe(const struct probing_view *v, const struct probe_fault *f, struct value *list) {
     const struct row *host = db_get(v->db, CLASS_host, &f->host), *network = db_get(v->db, CLASS_network, &f->group);
-    char network_uuid[UUID_TEXT_SIZE], isl[160], key[128], code[NET_FAULT_CODE_SIZE];
+    char network_uuid[UUID_TEXT_SIZE], key[128], code[NET_FAULT_CODE_SIZE];
     struct net_fault_facts facts = {.nic = f->leg,
                                     .vlan = f->vlan,
                                     .size_wanted = f->fails,
@@ -103,12 +130,8 @@ static void describe(const struct probing_view *v, const struct probe_fault *f, 
         const struct row *self = db_get(v->db, CLASS_host, &v->self);
         facts.host = self ? row_str(self, FIELD_host_name_label) : NULL;
     }
-    if (f->kind == PROBE_FAULT_ISL_LIMITED || f->kind == PROBE_FAULT_ISL_DEAD) {
-        snprintf(isl, sizeof(isl), "between switch '%s' and switch '%s'", f->switch_name[0] ? f->switch_name : "?",
-                 f->other_switch[0] ? f->other_switch : "?");
-        facts.detail = isl;
-        facts.switch_name = facts.switch_port = NULL;
-    }
+    if (f->kind == PROBE_FAULT_ISL_LIMITED || f->kind == PROBE_FAULT_ISL_DEAD)
+        add_link_facts(v->db, f, &facts);
     enum net_fault fault = code_of(f, carrier);
     if (fault == NET_FAULT_NO_CARRIER)
         return; /* the host's plan says that itself, without a peer */

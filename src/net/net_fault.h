@@ -66,8 +66,9 @@ struct net_fault_facts {
     const char *network_uuid;
     const char *network_label;
     const char *peer_host, *peer_nic;
-    int vlan;                     /* -1 or 0: untagged */
-    int size_wanted, size_passes; /* MTU sized: 9000, 1500 */
+    const char *peer_bond, *peer_switch, *peer_port; /* the other end of a path between two switches */
+    int vlan;                                        /* -1 or 0: untagged */
+    int size_wanted, size_passes;                    /* MTU sized: 9000, 1500 */
     enum net_direction direction;
     const char *detail; /* what else there is to say, no full stop */
 };

@@ -94,6 +94,33 @@ static void cure_size(struct buf *cure, const struct net_fault_facts *f) {
     add_port_size(cure, f);
 }
 
+/* "... switch 'swA' and switch 'swB'", or "... the switches" where LLDP has told nothing. */
+static void add_link(struct buf *b, const struct net_fault_facts *f, const char *what) {
+    if (str_empty(f->switch_name) || str_empty(f->peer_switch))
+        buf_addf(b, "%s the switches", what);
+    else
+        buf_addf(b, "%s switch '%s' and switch '%s'", what, f->switch_name, f->peer_switch);
+}
+
+static void add_end(struct buf *b, const char *host, const char *bond, const char *nic, const char *port) {
+    buf_addf(b, "host '%s'", host);
+    if (!str_empty(bond))
+        buf_addf(b, " bond '%s'", bond);
+    buf_addf(b, " leg '%s'", str_empty(nic) ? "?" : nic);
+    if (!str_empty(port))
+        buf_addf(b, " (port '%s')", port);
+}
+
+/* A path that shows a fault between switches: its two ends, the one on `switch_name` first. */
+static void add_crossing(struct buf *b, const struct net_fault_facts *f) {
+    if (str_empty(f->host) || str_empty(f->peer_host))
+        return;
+    buf_add_str(b, "; seen between ");
+    add_end(b, f->host, f->bond, f->nic, f->switch_port);
+    buf_add_str(b, " and ");
+    add_end(b, f->peer_host, f->peer_bond, f->peer_nic, f->peer_port);
+}
+
 static void path_sentence(enum net_fault fault, const struct net_fault_facts *f, struct buf *t, struct buf *cure) {
     switch (fault) {
     case NET_FAULT_LEG_DEAD:
@@ -149,15 +176,24 @@ static void path_sentence(enum net_fault fault, const struct net_fault_facts *f,
         add_switch_port(cure, f);
         break;
     case NET_FAULT_ISL_SIZE_LIMITED:
-        buf_add_str(t, "The link between the switches is size-limited");
-        if (!str_empty(f->switch_name))
-            buf_addf(t, " at switch '%s'", f->switch_name);
+        add_link(t, f, "The link between");
+        if (f->size_passes > 0)
+            buf_add_str(t, " is size-limited");
+        else
+            buf_add_str(t, " is broken");
         add_vlan(t, f);
-        add_sizes(t, f);
-        buf_add_str(t, " from one switch to the other, while each switch by itself carries them");
-        add_peer(t, f);
-        buf_add_str(cure, "raise the MTU of the ports that join the switches");
-        add_port_size(cure, f);
+        if (f->size_passes > 0)
+            buf_addf(t, ": frames of %d bytes do not cross it, %d do", f->size_wanted, f->size_passes);
+        else
+            buf_add_str(t, ": no frame of any size crosses it");
+        buf_add_str(t, ", while each switch by itself carries them");
+        add_crossing(t, f);
+        if (f->size_passes > 0) {
+            add_link(cure, f, "raise the MTU of the ports that join");
+            add_port_size(cure, f);
+        } else {
+            add_link(cure, f, "look at the cables and ports that join");
+        }
         break;
     case NET_FAULT_FABRIC_SIZE_LIMITED:
         buf_add_str(t, "The whole fabric is size-limited");

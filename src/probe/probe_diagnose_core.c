@@ -231,6 +231,26 @@ static bool may_be_everywhere(const struct work *w, const struct port *p) {
     return n_doubted && n_shaky * 2 >= n_rest;
 }
 
+static int end_order(const struct probe_fault_end *a, const struct probe_fault_end *b) {
+    int r = memcmp(a->host.b, b->host.b, sizeof(a->host.b));
+    return r ? r : strcmp(a->leg, b->leg);
+}
+
+/* One path over the link is told: which one must not depend on what was measured first. */
+static void see_path(const struct work *w, struct probe_fault *f, const struct port *a, const struct port *b) {
+    struct probe_fault_end ends[2];
+    const struct port *ports[2] = {a, b};
+    for (unsigned i = 0; i < 2; i++) {
+        const struct probe_leg_fact *leg = leg_of(w, ports[i]);
+        ends[i] = (struct probe_fault_end){.host = w->reports[ports[i]->report].host};
+        memcpy(ends[i].leg, leg->name, sizeof(ends[i].leg));
+        memcpy(ends[i].switch_port, leg->switch_port, sizeof(ends[i].switch_port));
+    }
+    int order = f->seen[0].leg[0] ? end_order(&ends[0], &f->seen[0]) : -1;
+    if (order < 0 || (order == 0 && end_order(&ends[1], &f->seen[1]) < 0))
+        memcpy(f->seen, ends, sizeof(ends));
+}
+
 /* Edges that are worse than both of their ports: between switches it is the link between them. Said once per pair of
  * switches. */
 static void link_verdicts(struct work *w) {
@@ -261,6 +281,7 @@ static void link_verdicts(struct work *w) {
                     } else if (f->vlan == e->vlan) {
                         f->passes = MIN(f->passes, e->size);
                     }
+                    see_path(w, f, swap ? b : a, swap ? a : b);
                     said = true;
                 }
             }
@@ -273,6 +294,7 @@ static void link_verdicts(struct work *w) {
             f->fails = e->wanted;
             memcpy(f->switch_name, one, sizeof(f->switch_name));
             memcpy(f->other_switch, two, sizeof(f->other_switch));
+            see_path(w, f, swap ? b : a, swap ? a : b);
         }
 }
 

@@ -61,7 +61,16 @@ struct probe_fault {
     uint16_t fails;  /* the wanted size that does not */
     char switch_name[64];
     char switch_port[64];
-    char other_switch[64]; /* ISL faults */
+    /*
+     * Faults of the link between switches: the switch at its other end, and one of the paths that show it, from a leg
+     * on `switch_name` to one on `other_switch`; of several the first by host and leg, so that all say the same.
+     */
+    char other_switch[64];
+    struct probe_fault_end {
+        struct uuid host;
+        char leg[PROBE_LEG_SIZE];
+        char switch_port[64];
+    } seen[2];
 };
 
 #define PROBE_MAX_FAULTS 256

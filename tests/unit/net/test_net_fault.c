@@ -44,6 +44,43 @@ static void test_leg_sentence(void **state) {
     net_problems_done(&ps);
 }
 
+/* What is wrong between switches names both, and the two ends of a path that shows it, as far as they are known. */
+static void test_link_sentence(void **state) {
+    struct net_problems ps = {0};
+    struct net_fault_facts f = {.host = "h1",
+                                .bond = "bond0",
+                                .nic = "eth0",
+                                .switch_name = "swA",
+                                .switch_port = "h1-eth0",
+                                .peer_host = "h2",
+                                .peer_bond = "bond0",
+                                .peer_nic = "eth1",
+                                .peer_switch = "swB",
+                                .peer_port = "h2-eth1",
+                                .network_uuid = "u",
+                                .size_wanted = 9000,
+                                .size_passes = 1500};
+    const struct net_problem *p = net_problems_add(&ps, NET_FAULT_ISL_SIZE_LIMITED, &f);
+    assert_string_equal(p->text,
+                        "The link between switch 'swA' and switch 'swB' is size-limited: frames of 9000 bytes do not "
+                        "cross it, 1500 do, while each switch by itself carries them; seen between host 'h1' bond "
+                        "'bond0' leg 'eth0' (port 'h1-eth0') and host 'h2' bond 'bond0' leg 'eth1' (port 'h2-eth1').");
+    assert_string_equal(p->cure, "raise the MTU of the ports that join switch 'swA' and switch 'swB' to 9216, or run: "
+                                 "xe network-param-set uuid=u MTU=1500.");
+    f.size_passes = 0; /* no MTU helps */
+    p = net_problems_add(&ps, NET_FAULT_ISL_SIZE_LIMITED, &f);
+    assert_true(str_starts(p->text, "The link between switch 'swA' and switch 'swB' is broken: no frame of any size "
+                                    "crosses it, while"));
+    assert_string_equal(p->cure, "look at the cables and ports that join switch 'swA' and switch 'swB'.");
+    struct net_fault_facts untold = {
+        .host = "h1", .nic = "eth0", .peer_host = "h2", .peer_nic = "eth1", .size_wanted = 9000, .size_passes = 1500};
+    p = net_problems_add(&ps, NET_FAULT_ISL_SIZE_LIMITED, &untold);
+    assert_string_equal(p->text, "The link between the switches is size-limited: frames of 9000 bytes do not cross it, "
+                                 "1500 do, while each switch by itself carries them; seen between host 'h1' leg "
+                                 "'eth0' and host 'h2' leg 'eth1'.");
+    net_problems_done(&ps);
+}
+
 /* Large frames that pass one way only are a port's limit, and its sizes are told; with nothing known, a bad cable. */
 static void test_one_way_sentence(void **state) {
     struct net_problems ps = {0};
@@ -94,7 +131,7 @@ static void test_all(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_leg_sentence), cmocka_unit_test(test_one_way_sentence),
-                                       cmocka_unit_test(test_all)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_leg_sentence), cmocka_unit_test(test_link_sentence),
+                                       cmocka_unit_test(test_one_way_sentence), cmocka_unit_test(test_all)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -338,6 +338,14 @@ static void test_link_between_switches(void **state) {
     assert_int_equal(faults[0].vlan, 0);
     assert_string_equal(faults[0].switch_name, "swA");
     assert_string_equal(faults[0].other_switch, "swB");
+    /* the path that is told begins on the first switch and is the first of its kind, with its ports */
+    struct uuid first = host_uuid(0), second = host_uuid(1);
+    assert_true(uuid_eq(&faults[0].seen[0].host, &first));
+    assert_string_equal(faults[0].seen[0].leg, "eth0");
+    assert_string_equal(faults[0].seen[0].switch_port, "port1");
+    assert_true(uuid_eq(&faults[0].seen[1].host, &second));
+    assert_string_equal(faults[0].seen[1].leg, "eth1");
+    assert_string_equal(faults[0].seen[1].switch_port, "port2");
     fabric_free(f);
 }
 
