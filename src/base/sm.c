@@ -41,6 +41,12 @@ void sm_move(struct sm *sm, unsigned to, uint64_t now_ms, const char *reason_fmt
         sm->invariant(sm, sm->userdata);
 }
 
+void sm_reword(struct sm *sm, const char *reason) {
+    char *text = xstrdup(reason);
+    free(sm->reason);
+    sm->reason = text;
+}
+
 bool sm_may_move(const struct sm *sm, unsigned to) {
     return to < sm->n_states && (sm->states[sm->state].allowed & UINT32_C(1) << to) != 0;
 }

@@ -27,5 +27,7 @@ void sm_init(struct sm *sm, const char *name, const struct sm_state *states, uns
              uint64_t now_ms);
 void sm_done(struct sm *sm);
 void sm_move(struct sm *sm, unsigned to, uint64_t now_ms, const char *reason_fmt, ...) _printf_(4, 5);
+/* The state stays, and so does the time it was entered at; what there is to say of it is another sentence now. */
+void sm_reword(struct sm *sm, const char *reason);
 bool sm_may_move(const struct sm *sm, unsigned to);
 const char *sm_state_name(const struct sm *sm);

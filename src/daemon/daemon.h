@@ -6,6 +6,7 @@
 #include "daemon/alerts.h"
 #include "daemon/certificates.h"
 #include "daemon/faults.h"
+#include "daemon/first_proof.h"
 #include "daemon/network_calls.h"
 #include "daemon/options.h"
 #include "daemon/probing.h"
@@ -24,6 +25,7 @@ struct daemon {
     struct link *link;
     struct ovs *ovs;
     struct probing *probing;
+    struct first_proof *first_proof; /* NULL: the host was never that far */
     struct netglue *netglue;
     struct watch *watch;
     struct network_calls network_calls;
@@ -42,7 +44,6 @@ struct daemon {
     struct uuid self;
     bool going_down;
     bool restart;
-    bool proving;   /* the first proof has been asked for */
     bool described; /* the host has written about itself */
     bool said_no_network;
     struct loop_source *metrics_timer, *network_timer, *restart_timer;

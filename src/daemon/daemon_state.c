@@ -19,25 +19,18 @@
 
 #define METRICS_MS 5000
 #define NETWORK_RETRY_MS 500
-#define FIRST_PROOF_MS 3000
 #define WRITE_DEADLINE_MS 15000
 #define NETBOOT_REPORT_MAX (1 << 20)
 
 /* ---- proof and sizes ---- */
 static void look_at_sizes(struct daemon *d) {
-    const struct value *faults = faults_shown(d->faults);
-    const char *sentence = NULL;
-    for (size_t i = 0; i < faults->map.n; i++) {
-        const char *key = faults->map.pairs[i].key;
-        /* Sizes and ways; a peer that is down is not this host's limit. */
-        if (str_starts(key, "MUSTER-N10") && !str_starts(key, "MUSTER-N106"))
-            sentence = value_str(&faults->map.pairs[i].value);
-    }
+    const char *sentence = faults_limit(d->faults);
     pool_set_limited(d->pool, sentence != NULL, sentence ? sentence : "");
 }
 
-static void on_first_proof(const struct probing_result *r, void *userdata) {
+static void on_first_proof(void *userdata) {
     struct daemon *d = userdata;
+    look_at_sizes(d);
     pool_set_proven(d->pool, true);
 }
 
@@ -65,10 +58,8 @@ void daemon_state_changed(void *userdata) {
     const struct sm *state = pool_state(d->pool);
     if (d->metrics_timer)
         loop_timer_set(d->metrics_timer, 0); /* others decide by them as soon as this host is ready */
-    if (state->state == STATE_PROVING && !d->proving) {
-        d->proving = true;
-        probing_prove(d->probing, FIRST_PROOF_MS, on_first_proof, d);
-    }
+    if (state->state == STATE_PROVING && !d->first_proof)
+        d->first_proof = first_proof_new(d->loop, d->db, d->probing, d->faults, on_first_proof, d);
     if ((state->state == STATE_RECONCILING || states_is_ready(state)) && !d->described) {
         d->described = true;
         class_vm_make_defaults(d->api);

@@ -33,7 +33,14 @@ struct faults {
     unsigned n;
     struct value shown;
     struct loop_source *timer;
+    faults_looked_fn *looked;
+    void *looked_userdata;
 };
+
+/* Sizes and ways; a peer that is down is not this host's limit. */
+static bool is_limit(const char *key) {
+    return str_starts(key, "MUSTER-N10") && !str_starts(key, "MUSTER-N106");
+}
 
 static void publish(struct faults *f) {
     struct value now = value_map();
@@ -66,8 +73,11 @@ static void settle(struct faults *f) {
     bool changed = false;
     for (unsigned i = 0; i < f->n; i++) {
         struct entry *e = &f->entries[i];
-        if (e->stated == e->shown)
+        if (e->stated == e->shown) {
+            if (!e->stated)
+                entry_remove(f, i--); /* gone before it was shown */
             continue;
+        }
         uint64_t patience = patience_of(e);
         if (now - e->since_ms < patience) {
             next = MIN(next, patience - (now - e->since_ms));
@@ -85,6 +95,8 @@ static void settle(struct faults *f) {
     loop_timer_set(f->timer, next);
     if (changed)
         publish(f);
+    if (f->looked)
+        f->looked(f->looked_userdata);
 }
 
 static void on_timer(struct loop_source *s, void *userdata) {
@@ -153,4 +165,24 @@ void faults_state(struct faults *f, enum fault_source source, struct value list)
 
 const struct value *faults_shown(const struct faults *f) {
     return &f->shown;
+}
+
+const char *faults_limit(const struct faults *f) {
+    const char *sentence = NULL;
+    for (size_t i = 0; i < f->shown.map.n; i++)
+        if (is_limit(f->shown.map.pairs[i].key))
+            sentence = value_str(&f->shown.map.pairs[i].value);
+    return sentence;
+}
+
+bool faults_is_settling(const struct faults *f) {
+    for (unsigned i = 0; i < f->n; i++)
+        if (f->entries[i].stated && !f->entries[i].shown && is_limit(f->entries[i].key))
+            return true;
+    return false;
+}
+
+void faults_on_look(struct faults *f, faults_looked_fn *fn, void *userdata) {
+    f->looked = fn;
+    f->looked_userdata = userdata;
 }

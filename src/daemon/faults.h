@@ -18,3 +18,11 @@ void faults_free(struct faults *f);
 void faults_state(struct faults *f, enum fault_source source, struct value list);
 /* What is shown now: a map; borrowed until the next turn. */
 const struct value *faults_shown(const struct faults *f);
+/* The sentence of one that is shown and limits what the paths of this host carry; NULL: none does. Borrowed likewise.
+ */
+const char *faults_limit(const struct faults *f);
+/* One of that kind has been stated and has not held long enough to be shown yet. */
+bool faults_is_settling(const struct faults *f);
+/* Calls `fn` after each look at what is stated, also when nothing that is shown has changed. NULL: nobody. */
+typedef void faults_looked_fn(void *userdata);
+void faults_on_look(struct faults *f, faults_looked_fn *fn, void *userdata);

@@ -216,6 +216,7 @@ static void free_parts(struct daemon *d) {
     network_history_free(d->network_calls.history);
     watch_free(d->watch);
     netglue_free(d->netglue);
+    first_proof_free(d->first_proof);
     probing_free(d->probing);
     pool_free(d->pool);
     api_free(d->api);

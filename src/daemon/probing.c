@@ -332,6 +332,35 @@ struct probing_result probing_now(struct probing *p) {
     return j.result;
 }
 
+struct reverse {
+    struct probing *p;
+    bool is_lacking;
+};
+
+static void look_for_reverse(const struct probe_edge *e, void *userdata) {
+    struct reverse *v = userdata;
+    struct probing *p = v->p;
+    if (v->is_lacking || e->vlan || !p->config.is_live(&e->peer, p->config.userdata))
+        return;
+    const struct row *peer = db_get(p->config.db, CLASS_host, &e->peer);
+    struct probe_edge there = {.peer = p->config.self};
+    char key[96], text[32];
+    memcpy(there.leg, e->peer_leg, sizeof(there.leg));
+    memcpy(there.peer_leg, e->leg, sizeof(there.peer_leg));
+    probing_entry(&there, key, text);
+    v->is_lacking = peer && !value_map_get(row_value(peer, FIELD_host_path_table), key);
+}
+
+bool probing_is_measured(struct probing *p) {
+    struct reverse v = {.p = p};
+    probe_each(p->probe, look_for_reverse, &v);
+    return !v.is_lacking;
+}
+
+void probing_tell(struct probing *p) {
+    on_publish(NULL, p);
+}
+
 static void on_proof(struct probe *probe, bool settled, void *userdata) {
     struct probing *p = userdata;
     struct probing_result r = probing_now(p);

@@ -43,6 +43,13 @@ bool probing_is_proving(const struct probing *p);
  * not yet measured to its end. A map from the leg to a sentence part.
  */
 struct value probing_doubts(struct probing *p, uint64_t since_ms);
+/*
+ * The other way: each live peer has measured each of its paths to a leg of this host, untagged, and told so. What it
+ * measured before this host was away it forgets when the host is back.
+ */
+bool probing_is_measured(struct probing *p);
+/* States to the faults what is wrong by all measurements of now, which otherwise follows a moment after each. */
+void probing_tell(struct probing *p);
 /* What is wrong by the measurements of now, without the patience of what is shown: a map as faults.h has it. */
 struct value probing_faults_now(struct probing *p);
 /* The same from what is known, without measuring. */

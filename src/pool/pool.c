@@ -383,8 +383,10 @@ static void on_state(struct loop_source *s, void *userdata) {
     enum host_state before = p->sm.state;
     if (!states_update(&p->sm, &facts, now))
         return;
-    log_notice("this host goes from '%s' to '%s': %s", state_table[before].name, sm_state_name(&p->sm), p->sm.reason);
     publish_state(p);
+    if (p->sm.state == before)
+        return;
+    log_notice("this host goes from '%s' to '%s': %s", state_table[before].name, sm_state_name(&p->sm), p->sm.reason);
     p->config.callbacks->state(p->config.userdata);
 }
 

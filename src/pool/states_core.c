@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pool/states_core.h"
 
+#include "base/str.h"
+
 #define BIT(s) (1u << STATE_##s)
 #define IN_SERVICE (BIT(RECONCILING) | BIT(PROVING) | BIT(READY) | BIT(LIMITED))
 
@@ -87,6 +89,11 @@ bool states_update(struct sm *sm, const struct state_facts *f, uint64_t now_ms) 
         if (to == sm->state)
             break;
         sm_move(sm, to, now_ms, "%s", reason(to, f));
+        changed = true;
+    }
+    /* A limit is told in other words when more is known of it (the switch has told its name), or is another one now. */
+    if (sm->state == STATE_LIMITED && f->size_limited && !str_eq(sm->reason, f->limit_text)) {
+        sm_reword(sm, f->limit_text);
         changed = true;
     }
     return changed;

@@ -44,6 +44,6 @@ struct state_facts {
 extern const struct sm_state state_table[N_STATES];
 
 void states_init(struct sm *sm, uint64_t now_ms);
-/* Moves as the facts ask, one allowed step after another. True when the state has changed. */
+/* Moves as the facts ask, one allowed step after another. True when the state, or what limits it, has changed. */
 bool states_update(struct sm *sm, const struct state_facts *f, uint64_t now_ms);
 bool states_is_ready(const struct sm *sm);

@@ -4,6 +4,7 @@
 
 #include "daemon/alerts.h"
 #include "daemon/faults.h"
+#include "daemon/first_proof.h"
 #include "daemon/probing.h"
 #include "db/db.h"
 #include "loop/worker.h"
@@ -19,11 +20,12 @@ struct sim_daemon {
     struct inbox *inbox;
     struct faults *faults;
     struct probing *probing;
+    struct first_proof *first_proof;
     struct alerts *alerts;
     struct db_watch *own_watch;
     struct loop_source *start_timer, *size_timer;
     struct uuid self;
     bool going_down;
-    bool proving;
-    bool ending; /* the daemon has asked for its own end */
+    bool said_ready, said_limited; /* it has been ready; at first it was ready-size-limited */
+    bool ending;                   /* the daemon has asked for its own end */
 };

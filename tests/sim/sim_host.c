@@ -12,7 +12,6 @@
 #define BOOT_MS 1500   /* from power to the daemon's start */
 #define NETWORK_MS 100 /* the network agent has settled */
 #define RESTART_MS 250
-#define PROOF_MS 3000
 #define METRICS_MS 5000
 
 void sim_host_init(unsigned i) {
@@ -80,16 +79,26 @@ static void on_restart(const char *reason, void *userdata) {
     later(d->host, RESTART_MS, restart_now);
 }
 
-static void on_proven(const struct probing_result *r, void *userdata) {
+/* As daemon/daemon_state.c does. */
+static void look_at_sizes(struct sim_daemon *d) {
+    const char *sentence = faults_limit(d->faults);
+    pool_set_limited(d->pool, sentence != NULL, sentence ? sentence : "");
+}
+
+static void on_proven(void *userdata) {
     struct sim_daemon *d = userdata;
+    look_at_sizes(d);
     pool_set_proven(d->pool, true);
 }
 
 static void on_state(void *userdata) {
     struct sim_daemon *d = userdata;
-    if (pool_state(d->pool)->state == STATE_PROVING && !d->proving) {
-        d->proving = true;
-        probing_prove(d->probing, PROOF_MS, on_proven, d);
+    const struct sm *state = pool_state(d->pool);
+    if (state->state == STATE_PROVING && !d->first_proof)
+        d->first_proof = first_proof_new(d->loop, d->db, d->probing, d->faults, on_proven, d);
+    if (states_is_ready(state) && !d->said_ready) {
+        d->said_ready = true;
+        d->said_limited = state->state == STATE_LIMITED;
     }
 }
 
@@ -101,16 +110,6 @@ static bool is_live(const struct uuid *host, void *userdata) {
 static bool is_coordinator(void *userdata) {
     struct sim_daemon *d = userdata;
     return pool_is_coordinator(d->pool);
-}
-
-/* As daemon/daemon_state.c does. */
-static void look_at_sizes(struct sim_daemon *d) {
-    const struct value *faults = faults_shown(d->faults);
-    const char *sentence = NULL;
-    for (size_t i = 0; i < faults->map.n; i++)
-        if (str_starts(faults->map.pairs[i].key, "MUSTER-N10") && !str_starts(faults->map.pairs[i].key, "MUSTER-N106"))
-            sentence = value_str(&faults->map.pairs[i].value);
-    pool_set_limited(d->pool, sentence != NULL, sentence ? sentence : "");
 }
 
 static void on_own_row(struct db *db, enum db_event event, const struct row *r, void *userdata) {
@@ -198,6 +197,7 @@ void sim_daemon_kill(struct sim_host *h) {
     loop_source_free(d->size_timer);
     db_watch_free(d->own_watch);
     alerts_free(d->alerts);
+    first_proof_free(d->first_proof);
     probing_free(d->probing);
     pool_free(d->pool);
     faults_free(d->faults);

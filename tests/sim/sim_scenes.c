@@ -135,6 +135,31 @@ static void first_start_on_a_full_disk(void) {
     host(1)->disk_full = false;
 }
 
+static void start_on_a_limited_port(unsigned limit_out, unsigned limit_in) {
+    sim_power_cut(host(1));
+    host(1)->limited_since_ms = sim_now_ms();
+    host(1)->limit_out = limit_out;
+    host(1)->limit_in = limit_in;
+    story_run_for(3000);
+    sim_power_on(host(1));
+    for (unsigned i = 0; i < MANY && !host_is_ready(host(1)); i++)
+        story_run_for(50);
+    if (!host(1)->daemon || !host(1)->daemon->said_limited)
+        violate("a host whose switch port passes 1500 bytes only was ready without a limit");
+    host(1)->limited_since_ms = 0;
+    host(1)->limit_out = host(1)->limit_in = SIM_MTU;
+}
+
+/* What the first proof has shown is said with the first 'ready', not a moment later. */
+static void start_on_a_port_that_is_limited(void) {
+    start_on_a_limited_port(1500, 1500);
+}
+
+/* The same where the host's own measurements all come out well: those of the others count as well. */
+static void start_on_a_port_that_is_limited_to_the_host(void) {
+    start_on_a_limited_port(SIM_MTU, 1500);
+}
+
 static const struct scene scenes[] = {
     {"vote-given-up-on-a-full-disk", 3, vote_given_up_on_a_full_disk},
     {"vote-got-on-a-full-disk", 2, vote_got_on_a_full_disk},
@@ -145,7 +170,9 @@ static const struct scene scenes[] = {
     {"handover-to-a-host-that-is-ejected", 3, handover_to_a_host_that_is_ejected},
     {"coordination-given-to-one-that-is-away", 2, coordination_given_to_one_that_is_away},
     {"handover-to-one-taken-for-alive", 2, handover_to_one_taken_for_alive},
-    {"first-start-on-a-full-disk", 2, first_start_on_a_full_disk}};
+    {"first-start-on-a-full-disk", 2, first_start_on_a_full_disk},
+    {"start-on-a-limited-port", 4, start_on_a_port_that_is_limited},
+    {"start-on-a-port-limited-to-the-host", 4, start_on_a_port_that_is_limited_to_the_host}};
 
 const struct scene *scene_at(unsigned i) {
     return i < ARRAY_SIZE(scenes) ? &scenes[i] : NULL;

@@ -171,6 +171,11 @@ static void test_the_way_in_and_emergency_and_back(void **state) {
     assert_true(states_update(&sm, &f, 70));
     assert_string_equal(sm_state_name(&sm), "ready-size-limited");
     assert_string_equal(sm.reason, "a leg is limited");
+    assert_false(states_update(&sm, &f, 71));
+    f.limit_text = "leg 'eth1' is limited"; /* more is known of it */
+    assert_true(states_update(&sm, &f, 72));
+    assert_string_equal(sm.reason, "leg 'eth1' is limited");
+    assert_int_equal(sm.entered_ms, 70);
     f.has_coordinator = false;
     f.without_ms = STATES_LOST_MS - 1; /* a short absence is no emergency */
     assert_false(states_update(&sm, &f, 80));
