@@ -128,8 +128,24 @@ expect_words() {
 
 host_uuid() { ask host-list name-label="$1" --minimal; }
 host_state() { ask host-param-get uuid="$(host_uuid "$1")" param-name=membership-state; }
-host_is_ready() { case $(host_state "$1") in ready | ready-size-limited) [ "$(ask host-list name-label="$1" params=host-metrics-live --minimal)" = true ] ;; *) false ;; esac; }
+# What the pool says of it: one question, for stories ask it often and on busy machines.
+host_is_ready() {
+    local seen
+    seen=$(ask host-list name-label="$1" params=membership-state,host-metrics-live)
+    grep -Eq 'membership-state .*: ready(-size-limited)?$' <<<"$seen" && grep -Eq 'host-metrics-live .*: true$' <<<"$seen"
+}
 host_is_dead() { [ "$(ask host-list name-label="$1" params=host-metrics-live --minimal)" = false ]; }
+
+# The state that the host's own log tells last, and only of the daemon's present life: what the pool has of a host that
+# restarts is, for a moment, the state it was in before.
+# shellcheck disable=SC2016 # they are awk's
+own_state() { quiet_lab exec "$1" -- awk '/: musterd is up/ { s = "" } /: this host goes from / { split($0, w, "\047"); s = w[4] } END { print s }' /var/log/musterd.log; }
+
+# came_up_limited HOST: after its last start it was never 'ready' before it was 'ready-size-limited'.
+# shellcheck disable=SC2016
+came_up_limited() {
+    [ "$(quiet_lab exec "$1" -- awk '/: musterd is up/ { s = "" } /goes from .proving. to / && s == "" { split($0, w, "\047"); s = w[4] } END { print s }' /var/log/musterd.log)" = ready-size-limited ]
+}
 
 # times_left_ready HOST: how often its daemon left the state 'ready' (or 'ready-size-limited'), as its log tells. A log
 # that tells of no way to 'ready' is not one to count in.
@@ -143,19 +159,19 @@ times_left_ready() {
     grep -Ec "goes from 'ready(-size-limited)?' to '(netboot|contacting|syncing|emergency)" <<<"$log" || true
 }
 
-# wait_ready SECONDS HOST...: each host is ready again; prints how long each took.
+# wait_ready SECONDS HOST...: each host is ready again, by its own word and by the pool's; prints how long each took.
 wait_ready() {
-    local limit=$1 start h
+    local limit=$1 start h state
     shift
     start=$(now_ms)
     for h in "$@"; do
-        until host_is_ready "$h"; do
+        until state=$(own_state "$h") && [[ $state == ready* ]] && host_is_ready "$h"; do
             if [ $(($(now_ms) - start)) -gt $((limit * 1000)) ]; then
-                fail "host '$h' is ready (waited $limit s; state '$(host_state "$h" || true)')"
+                fail "host '$h' is ready (waited $limit s; state '$(host_state "$h" || true)', by its own log '$state')"
             fi
             sleep 0.2
         done
-        ok "host '$h' is $(host_state "$h") after $(seconds_since "$start") s"
+        ok "host '$h' is $state after $(seconds_since "$start") s"
     done
 }
 
