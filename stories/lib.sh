@@ -148,10 +148,10 @@ came_up_limited() {
 }
 
 # times_left_ready HOST: how often its daemon left the state 'ready' (or 'ready-size-limited'), as its log tells. A log
-# that tells of no way to 'ready' is not one to count in.
+# that tells of no way to 'ready' is not one to count in. A power cut may leave zeros in it.
 times_left_ready() {
     local log
-    log=$(quiet_lab exec "$1" -- grep -E "this host goes from '" /var/log/musterd.log || true)
+    log=$(quiet_lab exec "$1" -- grep -aE "this host goes from '" /var/log/musterd.log || true)
     if ! grep -Eq "to 'ready(-size-limited)?'" <<<"$log"; then
         echo "the log of $1 does not say how it became ready"
         return 1
