@@ -128,9 +128,11 @@ static void join_ifaces(struct ovs_state *s, struct ovs_port *p, const json_t *c
     for (size_t i = 0; i < set_size(column) && p->n_ifaces < OVS_MAX_LEGS; i++) {
         char uuid[OVS_UUID_SIZE];
         get_uuid(set_item(column, i), uuid);
-        for (size_t j = 0; j < s->n_ifaces; j++)
-            if (str_eq(s->ifaces[j].uuid, uuid))
+        for (size_t j = 0; uuid[0] && j < s->n_ifaces; j++)
+            if (str_eq(s->ifaces[j].uuid, uuid)) {
                 (void)str_copy(p->ifaces[p->n_ifaces++], OVS_NAME_SIZE, s->ifaces[j].name);
+                break; /* a reference is one interface; there is no room for more */
+            }
     }
     p->has_bond = p->bond.mode[0] || p->n_ifaces > 1;
 }

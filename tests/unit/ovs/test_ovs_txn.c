@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ovs/ovs_txn.h"
 
+#include "base/buf.h"
 #include "base/str.h"
 
 #include <setjmp.h>
@@ -170,6 +171,33 @@ static void test_strange_answers_are_errors(void **unused) {
     json_decref(json);
 }
 
+/* One reference is one interface, however many rows say that they are it; a reference to nothing is none. */
+static void test_a_reference_is_one_interface(void **unused) {
+    static const struct {
+        const char *reference, *uuid;
+        unsigned n;
+    } cases[] = {{"[\"uuid\",\"i1\"]", "\"_uuid\":[\"uuid\",\"i1\"],", 1}, {"[\"set\",[[\"uu\"],7]]", "", 0}};
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct buf text = BUF_INIT;
+        struct ovs_state s;
+        struct error *e = NULL;
+        buf_addf(&text,
+                 "[{\"rows\":[{\"next_cfg\":1,\"cur_cfg\":1}]},{\"rows\":[]},{\"rows\":[{\"name\":\"bond0\","
+                 "\"interfaces\":%s}]},{\"rows\":[",
+                 cases[i].reference);
+        for (unsigned n = 0; n < OVS_MAX_LEGS + 3; n++)
+            buf_addf(&text, "%s{%s\"name\":\"eth%u\"}", n ? "," : "", cases[i].uuid, n);
+        buf_add_str(&text, "]}]");
+        json_t *json = json_loads(buf_str(&text), 0, NULL);
+        assert_true(ovs_txn_parse(json, &s, &e));
+        assert_int_equal(s.n_ifaces, OVS_MAX_LEGS + 3);
+        assert_int_equal(s.ports[0].n_ifaces, cases[i].n);
+        ovs_state_done(&s);
+        json_decref(json);
+        buf_done(&text);
+    }
+}
+
 static void test_bond_show_is_read(void **unused) {
     struct ovs_bond_status s;
     ovs_bond_parse("---- bond0 ----\nbond_mode: active-backup\nbond may use recirculation: no, Recirc-ID : -1\n"
@@ -197,6 +225,7 @@ int main(void) {
         cmocka_unit_test(test_bond_columns_are_cleared_with_the_bond),
         cmocka_unit_test(test_rows_are_read),
         cmocka_unit_test(test_strange_answers_are_errors),
+        cmocka_unit_test(test_a_reference_is_one_interface),
         cmocka_unit_test(test_bond_show_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
