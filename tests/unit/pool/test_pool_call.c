@@ -155,6 +155,28 @@ static void test_only_who_was_asked_answers(void **state) {
     assert_int_equal(a.n_answers, 2);
 }
 
+/* Time goes on while the other end is alive. */
+static void beat_for(struct pc *pc, unsigned ms) {
+    for (unsigned gone = 0; gone < ms; gone += 250) {
+        say("{\"t\":\"beat\"}");
+        loop_sim_advance(pc->sim, 250);
+    }
+}
+
+static void test_silence_has_an_end(void **state) {
+    struct pc *pc = *state;
+    struct asked a = {0};
+    arrive(&member);
+    pool_channel_call(pc->c, &member, "any", value_map(), 10000, on_answer, &a);
+    beat_for(pc, 9000);
+    assert_int_equal(a.n_answers, 0);
+    beat_for(pc, 2000);
+    assert_int_equal(a.n_errors, 1);
+    assert_string_equal(a.reason, "no answer in time");
+    answer(pc->latest_call); /* too late */
+    assert_int_equal(a.n_answers, 1);
+}
+
 static void test_own_calls_have_a_limit(void **state) {
     struct pc *pc = *state;
     struct asked a = {0}, more = {0};
@@ -231,6 +253,7 @@ static void test_calls_of_a_member_have_a_limit(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_only_who_was_asked_answers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_silence_has_an_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_own_calls_have_a_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_call_is_passed_on_and_its_answer_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_calls_of_a_member_have_a_limit, setup, teardown),
