@@ -290,7 +290,10 @@ void planner_bond_settings(struct net_planner *p, const struct net_bridge *b, co
          */
         set_bond(p, port_name, &want, WAIT_ANY_LEG, "then LACP ends");
     } else {
-        set_bond(p, port_name, &want, WAIT_PRIMARY, "the bond's mode or primary leg differs");
+        /* Nor with another mode: a primary leg whose link has come back waits out its up-delay, and the other goes on.
+         */
+        set_bond(p, port_name, &want, has.mode == want.mode ? WAIT_PRIMARY : WAIT_ANY_LEG,
+                 "the bond's mode or primary leg differs");
     }
     planner_add_garp(p, b->name, "the MAC may be sent from another leg now");
 }
