@@ -314,4 +314,5 @@ void vm_locks_free(struct vm_locks *l) {
         value_done(&k->wanted);
         free(k);
     }
+    free(l);
 }

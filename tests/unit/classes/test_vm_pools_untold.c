@@ -29,6 +29,7 @@ static struct uuid vm;
 struct pools_remote {
     char master[POOLS_MASTER_SIZE];
     bool is_freed, is_open;
+    struct loop_source *answer;
     pools_answer_fn *fn;
     void *userdata;
     struct pools_remote *next;
@@ -56,6 +57,7 @@ struct pools_remote *__wrap_pools_remote_new(struct api *a, const char *master, 
 void __wrap_pools_remote_free(struct pools_remote *r) {
     if (!r)
         return;
+    loop_source_free(TAKE(r->answer));
     n_open -= r->is_open;
     r->is_open = false;
     r->is_freed = true;
@@ -65,9 +67,7 @@ static void on_answer(struct loop_source *s, void *userdata) {
     struct pools_remote *r = userdata;
     _cleanup_value_ struct value result = value_map();
     _cleanup_error_ struct error *e = NULL;
-    loop_source_free(s);
-    if (r->is_freed)
-        return;
+    loop_source_free(TAKE(r->answer));
     n_open--;
     r->is_open = false;
     if (!says)
@@ -90,7 +90,7 @@ void __wrap_pools_remote_call(struct pools_remote *r, const char *method, struct
     r->userdata = userdata;
     n_said++;
     n_open_max = MAX(n_open_max, ++n_open);
-    loop_add_timer(fx->loop, says ? 1 : 5000, on_answer, r);
+    r->answer = loop_add_timer(fx->loop, says ? 1 : 5000, on_answer, r);
 }
 
 /* ---- */
