@@ -251,6 +251,30 @@ static void see_path(const struct work *w, struct probe_fault *f, const struct p
         memcpy(f->seen, ends, sizeof(ends));
 }
 
+/*
+ * Of the paths from the one switch to the other so few are worse than their ports that it is a trouble of these pairs
+ * of legs: a link stops all, and a group of links those that go over one of them. Eight links are the most in a group.
+ * One path alone of more than two is never the link.
+ */
+static bool are_few(struct work *w, const struct probe_leg_fact *from, const struct probe_leg_fact *at, uint16_t vlan) {
+    unsigned n_all = 0, n_bad = 0;
+    for (unsigned i = 0; i < w->n_reports; i++)
+        for (unsigned n = 0; n < w->reports[i].n_edges; n++) {
+            const struct probe_edge *e = &w->reports[i].edges[n];
+            int to, leg, peer_leg;
+            if (e->vlan != vlan || !edge_counts(w, i, e, &to, &leg, &peer_leg))
+                continue;
+            const struct probe_leg_fact *a = &w->reports[i].legs[leg], *b = &w->reports[to].legs[peer_leg];
+            if (!uuid_eq(&a->group, &from->group) || strcmp(a->switch_name, from->switch_name) != 0 ||
+                strcmp(b->switch_name, at->switch_name) != 0)
+                continue;
+            n_all++;
+            n_bad += e->size < e->wanted && e->size < MIN(port_at(w, i, (unsigned)leg, vlan)->out,
+                                                          port_at(w, (unsigned)to, (unsigned)peer_leg, vlan)->in);
+        }
+    return n_bad * 8 < n_all || (n_bad == 1 && n_all > 2);
+}
+
 /* Edges that are worse than both of their ports: between switches it is the link between them. Said once per pair of
  * switches. */
 static void link_verdicts(struct work *w) {
@@ -285,7 +309,7 @@ static void link_verdicts(struct work *w) {
                     said = true;
                 }
             }
-            if (said)
+            if (said || are_few(w, la, lb, e->vlan))
                 continue;
             struct probe_fault *f = add_fault(w, e->size ? PROBE_FAULT_ISL_LIMITED : PROBE_FAULT_ISL_DEAD);
             f->group = la->group;

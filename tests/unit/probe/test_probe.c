@@ -23,10 +23,11 @@ struct fabric {
     uint16_t out[MAX_HOSTS][N_LEGS], in[MAX_HOSTS][N_LEGS]; /* 0: dead */
     bool vlan_missing[MAX_HOSTS][N_LEGS];
     uint16_t isl;
-    bool vlan;            /* hosts use one, too */
-    bool untagged_lost;   /* no port carries untagged frames */
-    bool tagged_only;     /* nobody sends any */
-    unsigned lose_one_in; /* drop every nth frame; 0: none */
+    unsigned n_lost_pairs; /* eth0 of the first hosts to eth1 of the last: nothing arrives */
+    bool vlan;             /* hosts use one, too */
+    bool untagged_lost;    /* no port carries untagged frames */
+    bool tagged_only;      /* nobody sends any */
+    unsigned lose_one_in;  /* drop every nth frame; 0: none */
     struct probe_core *core[MAX_HOSTS];
     bool off[MAX_HOSTS];
     uint64_t now;
@@ -61,7 +62,8 @@ static void fabric_send(unsigned leg, const uint8_t *frame, size_t size, void *u
     for (unsigned h = 0; h < f->n_hosts; h++)
         for (unsigned l = 0; l < N_LEGS; l++) {
             if ((h == from && l == leg) || f->off[h] || packet > f->in[h][l] || (l != leg && packet > f->isl) ||
-                (tagged && f->vlan_missing[h][l]))
+                (tagged && f->vlan_missing[h][l]) ||
+                (from < f->n_lost_pairs && leg == 0 && h == f->n_hosts - 1 && l == 1))
                 continue;
             if (f->lose_one_in && ++f->n_frames % f->lose_one_in == 0)
                 continue;
@@ -349,6 +351,23 @@ static void test_link_between_switches(void **state) {
     fabric_free(f);
 }
 
+/* One pair of legs of many that cross the link is no reason to accuse the link; two are. */
+static void test_one_pair_does_not_accuse_the_link(void **state) {
+    struct fabric *f = fabric_new(4, false);
+    f->in[3][1] = f->out[3][1] = 1500;
+    f->n_lost_pairs = 1;
+    fabric_run(f, 12000);
+    unsigned n = diagnose(f, faults);
+    assert_int_equal(n, 1);
+    expect_leg(f, n, 3, "eth1", PROBE_FAULT_LEG_LIMITED, PROBE_BOTH, 0, 1500);
+    f->n_lost_pairs = 2;
+    fabric_run(f, 24000);
+    n = diagnose(f, faults);
+    assert_int_equal(n, 2);
+    assert_true(faults[0].kind == PROBE_FAULT_ISL_DEAD || faults[1].kind == PROBE_FAULT_ISL_DEAD);
+    fabric_free(f);
+}
+
 static void test_whole_fabric(void **state) {
     struct fabric *f = fabric_new(4, true);
     f->isl = 1500;
@@ -513,6 +532,7 @@ int main(void) {
         cmocka_unit_test(test_tagged_only),
         cmocka_unit_test(test_untagged_not_carried),
         cmocka_unit_test(test_link_between_switches),
+        cmocka_unit_test(test_one_pair_does_not_accuse_the_link),
         cmocka_unit_test(test_whole_fabric),
         cmocka_unit_test(test_whole_fabric_accuses_no_port_on_the_way),
         cmocka_unit_test(test_limited_leg_is_told_soon),
