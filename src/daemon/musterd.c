@@ -86,6 +86,12 @@ static void on_signal(struct loop_source *s, int signo, void *userdata) {
         loop_quit(d->loop, 0);
 }
 
+static void on_database(struct db *db, void *userdata) {
+    struct daemon *d = userdata;
+    if (d->netglue && db_get_status(db).in_step)
+        netglue_in_step(d->netglue);
+}
+
 static bool open_switch(struct daemon *d, struct error **errp) {
     int r = link_kernel_open(&d->link);
     if (r < 0) {
@@ -145,6 +151,7 @@ static bool make_parts(struct daemon *d, struct error **errp) {
                                      .changed = daemon_network_changed,
                                      .userdata = d};
     d->netglue = netglue_new(&netglue);
+    db_on_status(d->db, on_database, d);
     d->network_calls = (struct network_calls){.netglue = d->netglue,
                                               .aheads = probing_aheads_new(d->loop, &d->self),
                                               .history = network_history_new(d->options.state_dir)};

@@ -173,6 +173,8 @@ static void on_want(struct loop_source *s, void *userdata) {
     struct net_agent_state state;
     net_agent_state(g->agent, &state);
     local_repair_hosts_changed(g->repair);
+    if (!db_get_status(g->config.db).in_step)
+        return; /* the rows may be of the past: netglue_in_step comes back here */
     if (!host || !row_value(host, FIELD_host_PIFs)->set.n)
         return; /* not in a pool yet: the host keeps what it booted with */
     if (!local_repair_is_settled(g->repair, &state))
@@ -186,6 +188,10 @@ static void on_want(struct loop_source *s, void *userdata) {
     }
     if (!must_wait(g, wanted) && prepare(g, wanted))
         net_agent_want(g->agent, wanted);
+}
+
+void netglue_in_step(struct netglue *g) {
+    loop_timer_set(g->want_timer, 0);
 }
 
 static void on_row(struct db *d, enum db_event event, const struct row *r, void *userdata) {

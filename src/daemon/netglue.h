@@ -46,3 +46,5 @@ struct local_repair *netglue_repair(struct netglue *g);
  */
 void netglue_stage(struct netglue *g, const char *hash, uint64_t gate_ms, const struct value *probes);
 void netglue_go(struct netglue *g, const char *hash);
+/* The replica shows the present state of the pool: nothing is taken up from rows that may be of the past. */
+void netglue_in_step(struct netglue *g);

@@ -163,9 +163,14 @@ void db_volatile_drop_owner(struct db *d, const struct uuid *owner);
 
 /* ---- state of the connection to the pool database ---- */
 struct db_status {
-    bool loaded;      /* a first snapshot is in */
-    bool connected;   /* to the local server */
-    bool has_quorum;  /* the local server reaches a leader */
+    bool loaded;     /* a first snapshot is in */
+    bool connected;  /* to the local server */
+    bool has_quorum; /* the local server reaches a leader */
+    /*
+     * The rows hold everything that had been committed when this connection was made. A server that has just started
+     * shows what it had on its disk, which may be long past, until it hears its leader; without a majority it stays so.
+     */
+    bool in_step;
     const char *text; /* one sentence */
 };
 struct db_status db_get_status(struct db *d);

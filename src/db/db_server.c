@@ -57,7 +57,7 @@ static void operation_clear(struct db_server *s) {
     free(TAKE(s->why));
     free(TAKE(s->server_text));
     strv_done(&s->voters);
-    s->check_solo = false;
+    s->check_solo = s->is_placed = false;
     s->timeout_s = 0;
 }
 
@@ -249,6 +249,7 @@ void db_server_join(struct db_server *s, const char *address, const struct strv 
     s->why = xstrdup("replaced");
     s->timeout_s = s->join_timeout_s;
     add_join(s, server_add);
+    server_add_undo(s, step_revive);
     server_add_undo(s, step_undo_join);
     server_add_undo(s, step_stop);
     server_add_undo(s, step_set_aside);

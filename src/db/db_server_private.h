@@ -34,6 +34,7 @@ struct db_server {
     struct strv voters;
     unsigned timeout_s;
     bool check_solo;
+    bool is_placed; /* the file that this operation made is the server's now */
     struct uuid solo;
 
     /* What the step waits for. */
@@ -68,7 +69,7 @@ void server_wait(struct db_server *s, uint64_t ms, loop_timer_fn *fn); /* one ti
 
 /* ---- db_server_steps.c ---- */
 step_fn step_create, step_place, step_set_aside, step_join_file, step_wait_connected, step_leave, step_wait_removed,
-    step_to_standalone, step_check_solo, step_from_standalone, step_needs_conversion, step_undo_join,
+    step_to_standalone, step_check_solo, step_from_standalone, step_needs_conversion, step_revive, step_undo_join,
     step_swap_addresses;
 /* Renames the file; its new name in *ret_name (the caller frees). Negative errno. */
 int server_set_aside(struct db_server *s, const char *why, char **ret_name);

@@ -55,7 +55,8 @@ void step_place(struct db_server *s) {
     int r = fs_rename(s->fresh, s->file);
     if (r < 0)
         server_fail(s, "the file of the pool database cannot be put in place: %s", strerror(-r));
-    else
+    s->is_placed = r == 0;
+    if (r == 0)
         server_next(s);
 }
 
@@ -189,6 +190,16 @@ static void on_leave_called(const char *text, struct error *error, void *userdat
 void step_leave(struct db_server *s) {
     s->call = unixctl_call(s->loop, s->control, "cluster/leave", (const char *const[]){DB_NAME, NULL},
                            CONTROL_TIMEOUT_MS, on_leave_called, s);
+}
+
+/* A server that died while it joined may count already, and one of two that counts and is gone for good is no majority.
+ */
+void step_revive(struct db_server *s) {
+    bool relay;
+    if (s->is_placed && server_pid(s, &relay) < 0)
+        step_start_voter(s);
+    else
+        server_next(s);
 }
 
 /* A failed join may have made it into the cluster at the last moment: it should not count as a voter that is down. */

@@ -5,9 +5,11 @@
  */
 #include "base/str.h"
 #include "db/db_internal.h"
+#include "db/db_txn.h"
 
 /* The server refuses monitors while its database is joining a cluster or being converted. */
 #define MONITOR_RETRY_MS 250
+#define IN_STEP_MS 5000
 
 struct marker_change {
     struct uuid uuid;
@@ -21,6 +23,9 @@ struct db_sync {
     struct loop_source *retry_timer;
     bool snapshot; /* the update being read is one */
     bool synced;   /* on this connection */
+    bool in_step;  /* on this connection: a write of ours came back, and all that had been committed before it */
+    bool asking;   /* that write is under way */
+    unsigned connection, asked_on; /* they differ when it began on an earlier connection, and proves nothing of this */
     bool reaches_leader;
     char *trouble; /* why the monitor failed, or NULL */
     struct uuid server_row;
@@ -61,14 +66,16 @@ static void update_status(struct db *d) {
         now.connected = ovsdb_conn_is_connected(y->conn);
         now.has_quorum = now.connected && y->reaches_leader;
         now.loaded = now.loaded || y->synced;
+        now.in_step = now.connected && y->in_step;
         text = !now.connected    ? "The local database server does not answer."
                : y->trouble      ? y->trouble
                : !now.has_quorum ? "The local database server reaches no majority of the pool's voters."
                : !y->synced      ? "The pool database is being read."
+               : !y->in_step     ? "The pool database is caught up with."
                                  : "The pool database is in step.";
     }
     if (now.loaded == d->status.loaded && now.connected == d->status.connected &&
-        now.has_quorum == d->status.has_quorum && str_eq(text, d->status_text))
+        now.has_quorum == d->status.has_quorum && now.in_step == d->status.in_step && str_eq(text, d->status_text))
         return;
     char *copy = xstrdup(text);
     free(d->status_text);
@@ -76,6 +83,32 @@ static void update_status(struct db *d) {
     d->status = now;
     if (d->status_fn)
         d->status_fn(d, d->status_userdata);
+}
+
+/* ---- in step ---- */
+
+static void ask_in_step(struct db *d);
+
+static void on_in_step(struct error *error, void *userdata) {
+    struct db *d = userdata;
+    struct db_sync *y = d->sync;
+    if (!y)
+        return;
+    y->asking = false;
+    if (!error && y->asked_on == y->connection && y->synced)
+        y->in_step = true;
+    update_status(d);
+    ask_in_step(d);
+}
+
+/* A write is ordered after all that were committed before it, and is shown after them. */
+static void ask_in_step(struct db *d) {
+    struct db_sync *y = d->sync;
+    if (y->in_step || y->asking || !db_sync_conn(d))
+        return;
+    y->asking = true;
+    y->asked_on = y->connection;
+    db_txn_commit(db_txn_barrier(d), IN_STEP_MS, on_in_step, d);
 }
 
 /* ---- the monitor of the data ---- */
@@ -116,6 +149,7 @@ static void data_end(void *userdata) {
     y->n_markers = 0;
     update_status(d);
     db_txns_pump(d);
+    ask_in_step(d);
 }
 
 static void data_failed(struct error *error, void *userdata) {
@@ -184,6 +218,7 @@ static void server_end(void *userdata) {
         loop_timer_set(y->retry_timer, 0); /* it has just joined */
     update_status(d);
     db_txns_pump(d);
+    ask_in_step(d);
 }
 
 static void server_failed(struct error *error, void *userdata) {
@@ -198,7 +233,8 @@ static const struct ovsdb_monitor_ops server_ops = {server_begin, server_row, se
 
 static void on_state(struct ovsdb_conn *c, bool connected, const char *reason, void *userdata) {
     struct db_sync *y = userdata;
-    y->synced = y->reaches_leader = false;
+    y->synced = y->reaches_leader = y->in_step = false;
+    y->connection++;
     free(TAKE(y->trouble));
     if (connected) {
         ovsdb_monitor_connected(y->server);

@@ -17,6 +17,12 @@ struct db_txn *db_txn_new(struct db *d, const char *comment) {
     return t;
 }
 
+struct db_txn *db_txn_barrier(struct db *d) {
+    struct db_txn *t = db_txn_new(d, "is this replica in step?");
+    t->is_barrier = true;
+    return t;
+}
+
 void txn_free(struct db_txn *t) {
     if (!t)
         return;

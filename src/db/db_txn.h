@@ -38,6 +38,7 @@ struct db_txn {
     json_t *waits;          /* operations of the first n_notes notes, until txn_write */
     struct txn_note *notes; /* after txn_write: one per operation */
     size_t n_notes;
+    bool is_barrier;       /* sent for its marker alone */
     struct error *refused; /* set while building: commit only reports it */
 
     json_t *params;
@@ -52,6 +53,8 @@ struct db_txn {
     struct db_txn *next;
 };
 
+/* A transaction that changes nothing: when it has ended well, the replica shows all that was committed before it. */
+struct db_txn *db_txn_barrier(struct db *d);
 void txn_free(struct db_txn *t);
 void txn_write(struct db_txn *t, const struct uuid *prune, size_t n_prune);
 void txn_error_not_coordinator(struct db *d, struct error **errp);

@@ -296,7 +296,7 @@ void db_txn_commit(struct db_txn *t, uint64_t deadline_ms, db_done_fn *done, voi
         decide(t, TAKE(t->refused));
     else if (x->n > WAITING_MAX)
         error_set(&t->outcome, ERR_DB_TIMEOUT, t->comment, NULL), t->state = TXN_FINISHED;
-    else if (t->n_rows == 0 && json_array_size(t->waits) == 0)
+    else if (!t->is_barrier && t->n_rows == 0 && json_array_size(t->waits) == 0)
         decide(t, NULL);
     if (t->state == TXN_FINISHED && !done)
         txn_remove(d, t);

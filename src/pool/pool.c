@@ -376,6 +376,7 @@ static void on_state(struct loop_source *s, void *userdata) {
                                 .trouble = trouble,
                                 .sync_text = str_or_empty(p->schema_text),
                                 .replica_loaded = status.loaded && pool_own_row(p),
+                                .replica_in_step = status.in_step,
                                 .network_pending = p->network_pending,
                                 .proven = p->proven,
                                 .size_limited = p->limited,

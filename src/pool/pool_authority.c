@@ -252,7 +252,7 @@ void pool_authority_tick(struct pool *p) {
     if (!p->channel || p->going_down || !p->certificate)
         return;
     pool_authority_key_tick(p);
-    bool fresh = db_get_status(p->config.db).has_quorum; /* else the rows may be of the past */
+    bool fresh = db_get_status(p->config.db).in_step; /* else the rows may be of the past */
     if (pool && fresh && !p->sign_wanted)
         follow(p, pool);
     if (pool && pool_is_coordinator(p) && states_is_ready(&p->sm))

@@ -43,7 +43,7 @@ static enum host_state next(const struct sm *sm, const struct state_facts *f) {
     case STATE_EMERGENCY:
         return STATE_SYNCING;
     case STATE_SYNCING:
-        return f->replica_loaded ? STATE_RECONCILING : now;
+        return f->replica_loaded && f->replica_in_step ? STATE_RECONCILING : now;
     case STATE_RECONCILING:
         return f->network_pending ? now : STATE_PROVING;
     case STATE_PROVING:

@@ -35,6 +35,7 @@ struct state_facts {
     const char *trouble;      /* why not */
     const char *sync_text;    /* why the replica may not load; "" */
     bool replica_loaded;      /* and holds our own row */
+    bool replica_in_step;     /* it shows no past state of the pool; asked while it is taken over, not later */
     bool network_pending;     /* the network agent has not settled yet */
     bool proven;              /* the first proof after the start has ended, whatever it showed */
     bool size_limited;

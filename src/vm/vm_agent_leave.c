@@ -405,7 +405,7 @@ static void look(struct vm_leaving *l) {
     l->is_looking = true;
     if (l->is_open)
         virt_job(l->a->virt, &l->vm, on_job, step_new(l, LEAVING_WAIT));
-    else if (!status.loaded || !status.connected)
+    else if (!status.loaded || !status.in_step)
         again(l, LOOK_MS);
     else if (l->has_moved)
         take_step(l, /* is_listed= */ false, VM_ABSENT);

@@ -230,6 +230,8 @@ static void join_step(struct db_server *s, uint64_t now) {
         finish(s);
     } else if (now >= s->until_ms || v->mode != SERVER_VOTER) {
         fail(s, "the cluster of the pool database did not get there in time");
+        if (v->mode == SERVER_DOWN)
+            start(s, SERVER_VOTER);
         v->leaving = true;
         s->until_ms = now + UNDO_MS;
         go(s, OP_UNDO, POLL_MS);

@@ -156,6 +156,34 @@ static void test_join_fails(void **state) {
     strv_done(&nobody);
 }
 
+/* The server dies when the cluster counts it and nobody has been told: it does not stay behind as a vote of nobody. */
+static void test_join_killed(void **state) {
+    struct fixture *f = *state;
+    static const char slow[] = "#!/bin/sh\nsleep 2\nPATH=${PATH#*:} exec ovsdb-client \"$@\"\n";
+    start_cluster(f, 1);
+    write_name(f, 0, "before", NULL);
+    _cleanup_free_ char *tool = strf("%s/ovsdb-client", f->folder), *path = xstrdup(getenv("PATH")),
+                        *with = strf("%s:%s", f->folder, path);
+    assert_int_equal(fs_write_atomic(tool, slow, strlen(slow), 0755), 0);
+    setenv("PATH", with, 1);
+    struct strv voters = {0};
+    strv_add(&voters, address(0));
+    f->n_done = 0;
+    db_server_join(host(f, 1), address(1), &voters, on_done, f);
+    RUN_UNTIL(f->loop, 10000, control_says(f, 1, "cluster/status", "Status: cluster member"));
+    assert_int_equal(f->n_done, 0);
+    kill_host(f, 1);
+    setenv("PATH", path, 1);
+    RUN_UNTIL(f->loop, 40000, f->n_done == 1);
+    assert_non_null(strstr(f->error, "in time"));
+    assert_false(db_server_has_file(host(f, 1)));
+    assert_int_equal(status_of(f, 0).n_peers, 1);
+    write_name(f, 0, "after", NULL);
+    OPERATION(f, "", db_server_join(host(f, 1), address(1), &voters, on_done, f));
+    check_name(f, 1, "after");
+    strv_done(&voters);
+}
+
 static void test_dissolve(void **state) {
     struct fixture *f = *state;
     struct uuid me = uuid_random(), other = uuid_random();
@@ -312,6 +340,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_three, setup, teardown),
         cmocka_unit_test_setup_teardown(test_left, setup, teardown),
         cmocka_unit_test_setup_teardown(test_join_fails, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_join_killed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dissolve, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cut_short, setup, teardown),

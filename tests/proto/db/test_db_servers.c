@@ -168,6 +168,50 @@ static void test_resume(void **state) {
     servers_stop(&s);
 }
 
+/*
+ * A server that has just started shows what is on its disk: of the past, until its leader speaks. The replica has that,
+ * but is not in step with it.
+ */
+static void test_in_step(void **state) {
+    struct servers s;
+    servers_start(&s, 3);
+    struct loop *l = loop_new();
+    unsigned late = servers_leader(&s) == 2 ? 0 : 2;
+    struct db *writer = follow(l, &s, 1);
+    struct uuid pool, host;
+    RUN_UNTIL(l, 10000, db_get_status(writer).in_step);
+    make_pool(writer, &pool, &host);
+    servers_kill(&s, late);
+    struct db_txn *t = db_txn_new(writer, "rename");
+    db_txn_set(t, CLASS_pool, &pool, FIELD_pool_name_label, value_string("present"));
+    commit(writer, t, "");
+    for (unsigned i = 0; i < 3; i++)
+        if (i != late)
+            kill(s.pids[i], SIGSTOP);
+    servers_run(&s, late);
+    struct db *d = follow(l, &s, late);
+    RUN_UNTIL(l, 10000, db_get_status(d).connected && db_get_status(d).loaded);
+    for (uint64_t end = loop_now_ms(l) + 1000; loop_now_ms(l) < end; loop_step(l, 20)) {
+        assert_false(db_get_status(d).in_step);
+        assert_true(!db_pool(d) || !str_eq(row_str(db_pool(d), FIELD_pool_name_label), "present"));
+    }
+    for (unsigned i = 0; i < 3; i++)
+        if (i != late)
+            kill(s.pids[i], SIGCONT);
+    RUN_UNTIL(l, 20000, db_get_status(d).in_step);
+    assert_string_equal(row_str(db_pool(d), FIELD_pool_name_label), "present");
+    /* Lost and found again: asked anew. */
+    servers_kill(&s, late);
+    RUN_UNTIL(l, 5000, !db_get_status(d).connected);
+    assert_false(db_get_status(d).in_step);
+    servers_run(&s, late);
+    RUN_UNTIL(l, 20000, db_get_status(d).in_step);
+    db_free(d);
+    db_free(writer);
+    loop_free(l);
+    servers_stop(&s);
+}
+
 /* Without a majority: what was never sent fails by name at its deadline; nothing is claimed. */
 static void test_no_quorum(void **state) {
     struct servers s;
@@ -300,10 +344,8 @@ static void test_leader_killed(void **state) {
 int main(void) {
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_server),
-        cmocka_unit_test(test_resume),
-        cmocka_unit_test(test_no_quorum),
-        cmocka_unit_test(test_leader_killed),
+        cmocka_unit_test(test_one_server), cmocka_unit_test(test_resume),        cmocka_unit_test(test_in_step),
+        cmocka_unit_test(test_no_quorum),  cmocka_unit_test(test_leader_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

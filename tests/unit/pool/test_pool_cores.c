@@ -141,6 +141,7 @@ static struct state_facts all_well(void) {
                                 .has_coordinator = true,
                                 .trouble = "",
                                 .replica_loaded = true,
+                                .replica_in_step = true,
                                 .proven = true,
                                 .limit_text = "a leg is limited"};
 }
@@ -160,12 +161,17 @@ static void test_the_way_in_and_emergency_and_back(void **state) {
     assert_string_equal(sm.reason, "no answer");
     f = all_well();
     f.network_pending = true;
+    f.replica_in_step = false; /* rows of the past bring no network about */
+    assert_true(states_update(&sm, &f, 35));
+    assert_string_equal(sm_state_name(&sm), "syncing");
+    f.replica_in_step = true;
     assert_true(states_update(&sm, &f, 40));
     assert_string_equal(sm_state_name(&sm), "reconciling");
     f.network_pending = false;
     assert_true(states_update(&sm, &f, 50));
     assert_string_equal(sm_state_name(&sm), "ready");
-    f.network_pending = true; /* a change later on leaves the host in service */
+    f.network_pending = true;  /* a change later on leaves the host in service */
+    f.replica_in_step = false; /* and so does its database server that starts anew */
     assert_false(states_update(&sm, &f, 60));
     f.size_limited = true;
     assert_true(states_update(&sm, &f, 70));
@@ -200,6 +206,7 @@ static void test_no_facts_leave_the_table(void **state) {
                                     .without_ms = b & 4 ? 20000 : 1,
                                     .trouble = "t",
                                     .replica_loaded = b & 8,
+                                    .replica_in_step = b & 128,
                                     .network_pending = b & 16,
                                     .proven = b & 32,
                                     .size_limited = b & 64,
