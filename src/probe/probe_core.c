@@ -20,10 +20,18 @@ static const uint16_t patience[] = {200, 300, 400, 600};
 #define SUSPICION_TRY 2 /* answers that were lost in a row */
 #define N_RUNGS 14
 #define ANSWERS_PER_SECOND 4000
-/* Edges that may be in flight at once: bounds the burst (each sends at most N_RUNGS frames). */
+/* Edges that may be in flight at once. */
 #define MAX_ACTIVE 128
+/*
+ * When a whole fabric is limited, all hosts look for the size of all their paths at the same time, and what all of them
+ * send at once is more than a switch port's or a socket's queue holds: frames are lost, and sizes found that are none.
+ * So sizes are looked for at a pace: few paths at once, and then so many frames per second.
+ */
+#define LADDER_FRAME_US 500
+#define FREE_FRAMES 2
+#define LADDER_BURST_US (2 * N_RUNGS * LADDER_FRAME_US)
 
-enum phase { PHASE_IDLE, PHASE_ASK, PHASE_LADDER };
+enum phase { PHASE_IDLE, PHASE_ASK, PHASE_LADDER, PHASE_TURN /* a ladder that waits for its turn to be sent */ };
 
 struct edge {
     struct probe_edge e;
@@ -56,7 +64,8 @@ struct probe_core {
     struct edge *edges;
     unsigned n_edges;
     unsigned n_active;
-    unsigned next; /* round robin */
+    unsigned next;    /* round robin */
+    uint64_t paid_us; /* until then the pace is used up by ladders that were sent */
 };
 
 static uint64_t next_random(struct probe_core *c) {
@@ -218,6 +227,22 @@ static void send_rungs(struct probe_core *c, struct edge *e, probe_send_fn *send
     }
 }
 
+/* A ladder is sent, or waits for its turn. A few frames, which only look whether a size is still the same, do not. */
+static void send_ladder(struct probe_core *c, struct edge *e, uint64_t now_ms, probe_send_fn *send, void *userdata) {
+    uint64_t now_us = now_ms * 1000;
+    unsigned n = e->n_rungs - (unsigned)__builtin_popcount(e->answered);
+    if (n > FREE_FRAMES && c->paid_us > now_us + LADDER_BURST_US) {
+        e->phase = PHASE_TURN;
+        e->due_ms = now_ms + (c->paid_us - now_us - LADDER_BURST_US) / 1000 + 1;
+        return;
+    }
+    if (n > FREE_FRAMES)
+        c->paid_us = MAX(c->paid_us, now_us) + (uint64_t)n * LADDER_FRAME_US;
+    e->phase = PHASE_LADDER;
+    e->due_ms = now_ms + LADDER_PATIENCE_MS;
+    send_rungs(c, e, send, userdata);
+}
+
 static void begin_ask(struct probe_core *c, struct edge *e, uint64_t now_ms) {
     e->phase = PHASE_ASK;
     e->try = 0;
@@ -233,10 +258,9 @@ static void begin_ask(struct probe_core *c, struct edge *e, uint64_t now_ms) {
  * The next set of sizes between what passed and what did not, and the wanted size while nothing smaller is known to
  * stop: what was only slow is then still proven. False when there is nothing between.
  */
-static bool begin_ladder(struct probe_core *c, struct edge *e, uint64_t now_ms) {
+static bool begin_ladder(struct probe_core *c, struct edge *e) {
     /* Sizes that real paths stop at, most of them with the next one, so that one set of answers is exact. */
     static const uint16_t usual[] = {576, 1280, 1400, 1492, 1493, 1496, 1497, 1500, 1501, 1504, 2000, 4000, 8000};
-    e->phase = PHASE_LADDER;
     e->try = 0;
     e->nonce = next_random(c) & ~0xffull;
     e->answered = 0;
@@ -250,7 +274,6 @@ static bool begin_ladder(struct probe_core *c, struct edge *e, uint64_t now_ms) 
         for (unsigned i = 1; i <= n; i++)
             e->rungs[e->n_rungs++] = (uint16_t)(e->pass + gap * i / (n + 1));
     }
-    e->due_ms = now_ms + LADDER_PATIENCE_MS;
     if (!e->n_rungs)
         return false;
     if (e->stop == e->e.wanted)
@@ -265,7 +288,7 @@ static void ladder_result(struct probe_core *c, struct edge *e, uint64_t now_ms,
     for (unsigned r = e->n_rungs; r-- > 0;)
         if (e->rungs[r] > e->pass)
             e->stop = MIN(e->stop, e->rungs[r]);
-    if (e->stop - e->pass <= 1 || !begin_ladder(c, e, now_ms)) {
+    if (e->stop - e->pass <= 1 || !begin_ladder(c, e)) {
         conclude(c, e, PROBE_LIMITED, e->pass, now_ms);
         return;
     }
@@ -276,7 +299,7 @@ static void ladder_result(struct probe_core *c, struct edge *e, uint64_t now_ms,
         e->e.doubted = false;
         c->generation++;
     }
-    send_rungs(c, e, send, userdata);
+    send_ladder(c, e, now_ms, send, userdata);
 }
 
 /*
@@ -297,16 +320,18 @@ static void suspect(struct probe_core *c, struct edge *e, uint64_t now_ms) {
 
 /* Patience of the current try has ended. */
 static void next_try(struct probe_core *c, struct edge *e, uint64_t now_ms, probe_send_fn *send, void *userdata) {
+    if (e->phase == PHASE_TURN) {
+        send_ladder(c, e, now_ms, send, userdata);
+        return;
+    }
     e->try++;
     if (e->phase == PHASE_ASK && e->e.state == PROBE_PROVEN && e->try == SUSPICION_TRY)
         suspect(c, e, now_ms);
     if (e->phase == PHASE_LADDER) {
-        if (e->try < LADDER_TRIES) {
-            e->due_ms = now_ms + LADDER_PATIENCE_MS;
-            send_rungs(c, e, send, userdata);
-        } else {
+        if (e->try < LADDER_TRIES)
+            send_ladder(c, e, now_ms, send, userdata);
+        else
             ladder_result(c, e, now_ms, send, userdata);
-        }
         return;
     }
     /* What is known to be bad is only checked, not doubted. */
@@ -322,7 +347,6 @@ static void next_try(struct probe_core *c, struct edge *e, uint64_t now_ms, prob
         /* still limited: check that the size is still the same before searching again */
         e->pass = PROBE_MIN_SIZE;
         e->stop = e->e.wanted;
-        e->phase = PHASE_LADDER;
         e->try = 0;
         e->nonce = next_random(c) & ~0xffull;
         e->answered = 0;
@@ -330,13 +354,12 @@ static void next_try(struct probe_core *c, struct edge *e, uint64_t now_ms, prob
         e->rungs[e->n_rungs++] = e->e.size;
         if (e->e.size + 1 < e->e.wanted)
             e->rungs[e->n_rungs++] = (uint16_t)(e->e.size + 1);
-        e->due_ms = now_ms + LADDER_PATIENCE_MS;
-        send_rungs(c, e, send, userdata);
+        send_ladder(c, e, now_ms, send, userdata);
     } else {
         e->pass = PROBE_MIN_SIZE;
         e->stop = e->e.wanted;
-        if (begin_ladder(c, e, now_ms))
-            send_rungs(c, e, send, userdata);
+        if (begin_ladder(c, e))
+            send_ladder(c, e, now_ms, send, userdata);
         else
             conclude(c, e, PROBE_LIMITED, PROBE_MIN_SIZE, now_ms);
     }
@@ -387,9 +410,9 @@ static bool receive_answer(struct probe_core *c, unsigned leg, const struct prob
         e->answered |= (uint16_t)(1u << rung);
         if (e->phase == PHASE_ASK && e->answered == 3)
             conclude(c, e, PROBE_PROVEN, e->e.wanted, now_ms);
-        else if (e->phase == PHASE_LADDER && f->size == e->e.wanted)
+        else if (e->phase != PHASE_ASK && f->size == e->e.wanted)
             conclude(c, e, PROBE_PROVEN, e->e.wanted, now_ms);
-        else if (e->phase == PHASE_LADDER && e->answered == (1u << e->n_rungs) - 1)
+        else if (e->phase != PHASE_ASK && e->answered == (1u << e->n_rungs) - 1)
             ladder_result(c, e, now_ms, send, userdata);
         return c->generation != before;
     }
