@@ -14,10 +14,14 @@ struct pending {
     struct pool_channel *c;
     struct pending *next;
     uint64_t id;
+    struct uuid to;
     struct uuid via; /* the host that the answer comes from or through */
     pool_call_done_fn *done;
     void *userdata;
-    struct loop_source *timer;
+    struct loop_source *timer; /* its deadline; the next turn, when it has failed already */
+    const char *failed;        /* why; NULL */
+    struct loop_source *start; /* of a call to this host itself */
+    struct value args;
     char *what;
 };
 
@@ -53,58 +57,62 @@ static struct pending *pending_take_via(struct pool_channel *c, const struct uui
         if (uuid_eq(&(*at)->via, via)) {
             struct pending *p = *at;
             *at = p->next;
+            c->n_pending--;
             return p;
         }
     return NULL;
 }
 
-static void pending_end(struct pending *p, const struct value *result, const struct error *error) {
+static void pending_free(struct pending *p) {
     loop_source_free(p->timer);
-    p->done(result, error, p->userdata);
+    loop_source_free(p->start);
+    value_done(&p->args);
     free(p->what);
     free(p);
 }
 
-static void pending_fail(struct pending *p, const char *code, const char *detail) {
+static void pending_end(struct pending *p, const struct value *result, const struct error *error) {
+    loop_timer_set(p->timer, LOOP_NEVER);
+    p->done(result, error, p->userdata);
+    pending_free(p);
+}
+
+static void pending_fail(struct pending *p, const char *why) {
     _cleanup_error_ struct error *e = NULL;
-    error_set(&e, code, p->what, detail, NULL);
+    const struct row *host = db_get(p->c->config.db, CLASS_host, &p->to);
+    _cleanup_free_ char *who =
+        host ? strf("host '%s' (%s): ", row_str(host, FIELD_host_name_label), row_str(host, FIELD_host_address)) : NULL;
+    _cleanup_free_ char *reason = strf("%s%s", str_or_empty(who), why);
+    error_set(&e, ERR_POOL_CALL_FAILED, p->what, reason, NULL);
     pending_end(p, NULL, e);
 }
 
 static void on_deadline(struct loop_source *s, void *userdata) {
     struct pending *p = userdata;
     if (pending_take(p->c, p->id))
-        pending_fail(p, ERR_POOL_CALL_FAILED, "no answer in time");
+        pending_fail(p, p->failed ? p->failed : "no answer in time");
 }
 
-static struct pending *pending_new(struct pool_channel *c, const char *what, uint64_t deadline_ms,
-                                   pool_call_done_fn *done, void *userdata) {
+static struct pending *pending_new(struct pool_channel *c, const struct uuid *to, const char *what,
+                                   uint64_t deadline_ms, pool_call_done_fn *done, void *userdata) {
     struct pending *p = xnew0(struct pending);
-    *p = (struct pending){
-        .c = c, .id = ++c->next_call, .done = done, .userdata = userdata, .what = xstrdup(what), .next = c->pending};
+    *p = (struct pending){.c = c,
+                          .id = ++c->next_call,
+                          .to = *to,
+                          .done = done,
+                          .userdata = userdata,
+                          .what = xstrdup(what),
+                          .next = c->pending};
     p->timer = loop_add_timer(c->config.loop, deadline_ms, on_deadline, p);
     c->pending = p;
     c->n_pending++;
     return p;
 }
 
-struct failure {
-    struct pending *pending;
-    const char *detail;
-};
-
-static void on_failure(void *userdata) {
-    struct failure *f = userdata;
-    pending_fail(f->pending, ERR_POOL_CALL_FAILED, f->detail);
-    free(f);
-}
-
 /* `done` is never called before the call has returned. */
-static void pending_fail_later(struct pending *p, const char *detail) {
-    struct failure *f = xnew0(struct failure);
-    *f = (struct failure){.pending = pending_take(p->c, p->id), .detail = detail};
-    loop_timer_set(p->timer, LOOP_NEVER);
-    loop_defer(p->c->config.loop, on_failure, f);
+static void pending_fail_later(struct pending *p, const char *why) {
+    p->failed = why;
+    loop_timer_set(p->timer, 0);
 }
 
 static void serve(struct pool_channel *c, const char *name, const struct uuid *from, const struct value *args,
@@ -119,36 +127,29 @@ static void serve(struct pool_channel *c, const char *name, const struct uuid *f
     pool_reply_fail(reply, e);
 }
 
-struct local_call {
-    struct pool_channel *c;
-    char *name;
-    struct value args;
-    uint64_t id;
-};
-
-static void serve_local(void *userdata) {
-    struct local_call *l = userdata;
+static void serve_local(struct loop_source *s, void *userdata) {
+    struct pending *p = userdata;
+    struct pool_channel *c = p->c;
+    _cleanup_free_ char *name = xstrdup(p->what); /* the call may end before it has been served */
+    _cleanup_value_ struct value args = value_take(&p->args);
     struct pool_reply *r = xnew0(struct pool_reply);
-    *r = (struct pool_reply){.c = l->c, .from = l->c->config.self, .via = l->c->config.self, .local_id = l->id};
-    serve(l->c, l->name, &r->from, &l->args, r);
-    value_done(&l->args);
-    free(l->name);
-    free(l);
+    *r = (struct pool_reply){.c = c, .from = c->config.self, .via = c->config.self, .local_id = p->id};
+    loop_timer_set(p->start, LOOP_NEVER);
+    serve(c, name, &c->config.self, &args, r);
 }
 
 void pool_channel_call(struct pool_channel *c, const struct uuid *host, const char *name, struct value args,
                        uint64_t deadline_ms, pool_call_done_fn *done, void *userdata) {
     _cleanup_value_ struct value taken = args;
-    struct pending *p = pending_new(c, name, deadline_ms, done, userdata);
+    struct pending *p = pending_new(c, host, name, deadline_ms, done, userdata);
     if (c->n_pending > MAX_PENDING) {
         pending_fail_later(p, "too many calls of this host wait for an answer");
         return;
     }
     if (uuid_eq(host, &c->config.self)) {
-        struct local_call *l = xnew0(struct local_call);
-        *l = (struct local_call){.c = c, .name = xstrdup(name), .args = value_take(&taken), .id = p->id};
+        p->args = value_take(&taken);
         p->via = c->config.self;
-        loop_defer(c->config.loop, serve_local, l);
+        p->start = loop_add_timer(c->config.loop, 0, serve_local, p);
         return;
     }
     struct peer *peer = c->coordinator ? c->coordinator : peer_find(c, host);
@@ -162,7 +163,7 @@ void pool_channel_call(struct pool_channel *c, const struct uuid *host, const ch
         p->via = peer->host;
         return;
     }
-    pending_fail_later(p, "there is no connection to that host");
+    pending_fail_later(p, "there is no connection to it");
 }
 
 void pool_channel_serve(struct pool_channel *c, const char *name, pool_serve_fn *fn, void *userdata) {
@@ -302,16 +303,14 @@ void calls_fail_for(struct pool_channel *c, const struct uuid *host, const char 
     const struct uuid via = *host;
     struct pending *p;
     while ((p = pending_take_via(c, &via))) /* from the front again: the caller may have made or ended others */
-        pending_fail(p, ERR_POOL_CALL_FAILED, reason);
+        pending_fail(p, reason);
 }
 
 void calls_free(struct pool_channel *c) {
     while (c->pending) {
         struct pending *p = pending_take(c, c->pending->id);
-        loop_source_free(p->timer);
         if (p->done == relay_done)
             free(p->userdata); /* of others: theirs */
-        free(p->what);
-        free(p);
+        pending_free(p);
     }
 }

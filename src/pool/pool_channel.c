@@ -112,7 +112,7 @@ static void peer_lost(struct peer *p, const char *reason) {
         peer_forget(p);
     }
     if (was_admitted)
-        calls_fail_for(c, &host, "the connection to that host has ended");
+        calls_fail_for(c, &host, "the connection to it has ended");
 }
 
 static void on_close(struct channel *channel, const char *reason, void *userdata) {
@@ -190,7 +190,9 @@ static void hello_received(struct peer *p, const struct value *m) {
     struct peer *known = peer_find(c, &host);
     if (known && known != p) {
         peer_disconnect(known);
-        calls_fail_for(c, &host, "the host has connected anew");
+        calls_fail_for(c, &host, "it has connected anew");
+        if (!known->expected)
+            peer_forget(known);
     }
     p = peer_adopt(p, &host);
     p->admitted = true;

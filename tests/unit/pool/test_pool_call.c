@@ -202,6 +202,43 @@ static void test_own_calls_have_a_limit(void **state) {
     assert_int_equal(pc->n_calls, MAX_PENDING + 2);
 }
 
+/* What has failed waits no more: over days of hosts that come and go, it uses up no room. */
+static void test_failed_calls_leave_room(void **state) {
+    struct pc *pc = *state;
+    struct asked a = {0};
+    for (unsigned i = 0; i < MAX_PENDING + 2; i++) {
+        arrive(&member); /* what was asked over the connection before has failed */
+        pool_channel_call(pc->c, &member, "any", value_map(), 10000, on_answer, &a);
+        assert_int_equal(a.n_errors, i);
+        assert_int_equal(pc->n_calls, i + 1);
+    }
+}
+
+static void served(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
+    ++*(unsigned *)userdata;
+    pool_reply_return(reply, value_map());
+}
+
+/* A channel that ends takes along what has not begun, and what has failed and not been told. */
+static void test_the_end_of_the_channel(void **state) {
+    struct pc *pc = *state;
+    struct asked a = {0};
+    unsigned n_served = 0;
+    pool_channel_serve(pc->c, "local", served, &n_served);
+    pool_channel_call(pc->c, &self, "local", value_map(), 1000, on_answer, &a);
+    assert_int_equal(n_served, 0); /* never before the call has returned */
+    loop_sim_advance(pc->sim, 1);
+    assert_int_equal(n_served, 1);
+    assert_int_equal(a.n_answers, 1);
+    assert_int_equal(a.n_errors, 0);
+    pool_channel_call(pc->c, &self, "local", value_map(), 1000, on_answer, &a);
+    pool_channel_call(pc->c, &member, "any", value_map(), 1000, on_answer, &a); /* not connected */
+    pool_channel_free(TAKE(pc->c));
+    loop_sim_advance(pc->sim, 2000);
+    assert_int_equal(n_served, 1);
+    assert_int_equal(a.n_answers, 1);
+}
+
 /* ---- calls that are passed on ---- */
 static void test_a_call_is_passed_on_and_its_answer_back(void **state) {
     struct pc *pc = *state;
@@ -255,6 +292,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_only_who_was_asked_answers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_silence_has_an_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_own_calls_have_a_limit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_failed_calls_leave_room, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_end_of_the_channel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_call_is_passed_on_and_its_answer_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_calls_of_a_member_have_a_limit, setup, teardown),
     };
