@@ -88,6 +88,7 @@ static void on_signal(struct loop_source *s, int signo, void *userdata) {
 
 static void on_database(struct db *db, void *userdata) {
     struct daemon *d = userdata;
+    pool_look(d->pool);
     if (d->netglue && db_get_status(db).in_step)
         netglue_in_step(d->netglue);
 }

@@ -391,6 +391,10 @@ static void on_state(struct loop_source *s, void *userdata) {
     p->config.callbacks->state(p->config.userdata);
 }
 
+void pool_look(struct pool *p) {
+    loop_timer_set(p->state_timer, 0);
+}
+
 void pool_set_network(struct pool *p, bool pending) {
     if (pending && !p->network_pending)
         pool_note_witnesses(p, /* anew= */ true);

@@ -57,6 +57,8 @@ bool pool_is_member_key(const struct pool *p, const char *common_name, const cha
 /* Why the pool database is not ours to use: its schema. NULL when it is. */
 const char *pool_schema_trouble(const struct pool *p);
 const struct sm *pool_state(const struct pool *p);
+/* The state of the replica is another: where this host stands is looked at now, and not with the next round. */
+void pool_look(struct pool *p);
 /* What the daemon knows: the network is being changed; the first proof has ended; some size is less than wanted. */
 void pool_set_network(struct pool *p, bool pending);
 void pool_set_proven(struct pool *p, bool proven);
