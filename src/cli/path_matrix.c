@@ -7,7 +7,7 @@
 
 #include "base/str.h"
 
-#define CELL_MIN 5 /* "9000<" */
+#define CELL_MIN 5 /* "9000<", "9000?" */
 
 struct end { /* a leg of a host, in one VLAN */
     const char *host, *leg;
@@ -90,7 +90,7 @@ static const struct path *between(const struct matrix *m, const struct end *from
 }
 
 static void add_head(struct buf *out, const struct matrix *m, const struct end *first, size_t n) {
-    size_t n_paths = 0, n_bad = 0;
+    size_t n_paths = 0, n_bad = 0, n_old = 0;
     int wanted = 0;
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < n; k++) {
@@ -98,7 +98,8 @@ static void add_head(struct buf *out, const struct matrix *m, const struct end *
             if (!p)
                 continue;
             n_paths++;
-            n_bad += p->passes < p->wanted;
+            n_old += p->is_old;
+            n_bad += !p->is_old && p->passes < p->wanted;
             wanted = MAX(wanted, p->wanted);
         }
     if (first->vlan)
@@ -107,17 +108,22 @@ static void add_head(struct buf *out, const struct matrix *m, const struct end *
         buf_add_str(out, "Untagged");
     buf_addf(out, ", %d bytes wanted: ", wanted);
     if (n_bad)
-        buf_addf(out, "%zu of %zu paths carry less\n", n_bad, n_paths);
+        buf_addf(out, "%zu of %zu paths carry less", n_bad, n_paths);
+    else if (!n_old)
+        buf_addf(out, "all %zu paths carry it", n_paths);
     else
-        buf_addf(out, "all %zu paths carry it\n", n_paths);
+        buf_addf(out, "%zu of %zu paths carry it", n_paths - n_old, n_paths);
+    if (n_old)
+        buf_addf(out, ", %zu not measured since their host is away (?)", n_old);
+    buf_add_char(out, '\n');
 }
 
 static void add_cell(struct buf *out, const struct path *p, unsigned width) {
     char text[24] = ".";
     if (p && p->passes == 0)
-        str_copy(text, sizeof(text), "dead");
+        snprintf(text, sizeof(text), "dead%s", p->is_old ? "?" : "");
     else if (p)
-        snprintf(text, sizeof(text), "%d%s", p->passes, p->passes < p->wanted ? "<" : "");
+        snprintf(text, sizeof(text), "%d%s", p->passes, p->is_old ? "?" : p->passes < p->wanted ? "<" : "");
     buf_addf(out, "  %*s", (int)width, text);
 }
 

@@ -53,15 +53,27 @@ static bool read_path(const char *key, const char *sizes, const struct value *ho
     return true;
 }
 
+static const char *state_of(const struct path *p) {
+    return p->is_old ? "old" : path_entry_state(p->passes, p->wanted);
+}
+
 static bool is_asked(struct xe *x, const struct path *p) {
     const char *state = args_get(&x->args, "state");
-    return !state || str_eq(state, path_entry_state(p->passes, p->wanted));
+    return !state || str_eq(state, state_of(p));
+}
+
+/* What a host that is away has measured stays in its record; nobody measures it again. */
+static bool is_live(const struct value *metrics, const struct value *host) {
+    const struct value *record = value_map_get(metrics, str_or_empty(value_map_str(host, "metrics")));
+    const struct value *live = record ? value_map_get(record, "live") : NULL;
+    return live && value_as_bool(live);
 }
 
 static bool read_all(struct xe *x, struct path_list *l, struct error **errp) {
-    const struct value *hosts = records_all(x->records, CLASS_host, errp);
+    const struct value *hosts = records_all(x->records, CLASS_host, errp),
+                       *metrics = hosts ? records_all(x->records, CLASS_host_metrics, errp) : NULL;
     const char *only_host = args_get(&x->args, "host");
-    for (size_t i = 0; hosts && i < hosts->map.n; i++) {
+    for (size_t i = 0; metrics && i < hosts->map.n; i++) {
         const struct value *record = &hosts->map.pairs[i].value, *table = value_map_get(record, "path_table");
         const char *name = str_or_empty(value_map_str(record, "name_label"));
         if (only_host && !str_eq(only_host, name) && !str_eq(only_host, str_or_empty(value_map_str(record, "uuid"))))
@@ -71,6 +83,7 @@ static bool read_all(struct xe *x, struct path_list *l, struct error **errp) {
             struct path p;
             if (!read_path(pair->key, str_or_empty(value_str(&pair->value)), hosts, name, &p))
                 continue;
+            p.is_old = !is_live(metrics, record);
             if (!is_asked(x, &p)) {
                 path_done(&p);
                 continue;
@@ -79,7 +92,7 @@ static bool read_all(struct xe *x, struct path_list *l, struct error **errp) {
             l->items[l->n++] = p;
         }
     }
-    return hosts != NULL;
+    return metrics != NULL;
 }
 
 static void print_line(const struct path_list *l, struct buf *out) {
@@ -105,7 +118,7 @@ static void print_table(const struct path_list *l, struct buf *out) {
         strv_take(&cells, p->vlan ? strf("%d", p->vlan) : xstrdup("-"));
         strv_take(&cells, strf("%d", p->passes));
         strv_take(&cells, strf("%d", p->wanted));
-        strv_add(&cells, path_entry_state(p->passes, p->wanted));
+        strv_add(&cells, state_of(p));
     }
     layout_table(out, head, ARRAY_SIZE(head), cells.items, (unsigned)l->n);
 }
@@ -145,6 +158,6 @@ static bool path_list(struct xe *x, struct error **errp) {
 
 static const struct command list[] = {
     {"path-list", "", "host,state,view",
-     "sizes proven on every leg to every leg (state: proven, limited, dead; view: matrix, table)", path_list, 0},
+     "sizes proven on every leg to every leg (state: proven, limited, dead, old; view: matrix, table)", path_list, 0},
 };
 const struct command_group commands_path = {list, ARRAY_SIZE(list)};

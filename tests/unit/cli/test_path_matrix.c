@@ -56,6 +56,27 @@ static void test_networks_apart(void **unused) {
           "h2 eth2      .      .\n");
 }
 
+static void test_a_host_is_away(void **unused) {
+    struct path paths[] = {path("h1", "eth0", "h2", "eth0", 0, 0), path("h2", "eth0", "h1", "eth0", 0, 9000),
+                           path("h1", "eth0", "h3", "eth0", 0, 9000), path("h3", "eth0", "h1", "eth0", 0, 9000),
+                           path("h2", "eth0", "h3", "eth0", 0, 0)};
+    paths[1].is_old = paths[4].is_old = true;
+    shows(paths, 5, 80,
+          "Untagged, 9000 bytes wanted: 1 of 5 paths carry less, 2 not measured since their host is away (?)\n"
+          "to          h1     h2     h3\n"
+          "from      eth0   eth0   eth0\n"
+          "h1 eth0      .   dead   9000\n"
+          "h2 eth0  9000?      .  dead?\n"
+          "h3 eth0   9000      .      .\n");
+    paths[0].passes = 9000;
+    shows(paths, 2, 80,
+          "Untagged, 9000 bytes wanted: 1 of 2 paths carry it, 1 not measured since their host is away (?)\n"
+          "to          h1     h2\n"
+          "from      eth0   eth0\n"
+          "h1 eth0      .   9000\n"
+          "h2 eth0  9000?      .\n");
+}
+
 /* What does not fit beside goes below. */
 static void test_narrow(void **unused) {
     const struct path paths[] = {path("alpha", "eth0", "beta", "eth0", 0, 9000),
@@ -75,6 +96,6 @@ static void test_narrow(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_nothing), cmocka_unit_test(test_networks_apart),
-                                       cmocka_unit_test(test_narrow)};
+                                       cmocka_unit_test(test_a_host_is_away), cmocka_unit_test(test_narrow)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
