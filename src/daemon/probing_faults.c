@@ -120,6 +120,7 @@ static void describe(const struct probing_view *v, const struct probe_fault *f, 
             const struct row *metrics = db_follow(v->db, r, FIELD_PIF_metrics);
             carrier = !metrics || row_bool(metrics, FIELD_PIF_metrics_carrier);
         }
+    facts.bond = host ? bond_of(v->db, &f->host, f->leg) : NULL;
     if (network) {
         facts.network_uuid = uuid_text(&network->uuid, network_uuid);
         facts.network_label = row_str(network, FIELD_network_name_label);
