@@ -52,5 +52,6 @@ said() {
 back_from_cut() {
     check "$1 loses its power" lab power-cut "$1"
     check "$1 is switched on" lab power-on "$1"
+    eventually 60 "$1 is ready, as it says itself" is_ready "$1" "$1" # others may not have missed it yet
     eventually 60 "$1 is ready" is_ready "$1" "${2:-h1}"
 }
