@@ -488,7 +488,7 @@ void class_vm_pools_look(struct api *a) {
     struct db *d = api_db(a);
     struct db_status status = db_get_status(d);
     uint64_t now = loop_now_ms(api_loop(a));
-    if (!api_is_coordinator(a) || !status.loaded || !status.has_quorum)
+    if (!api_is_coordinator(a) || !status.in_step || !status.has_quorum)
         return;
     for (const struct row *vm = db_first(d, CLASS_VM); vm; vm = db_next(d, vm)) {
         const struct value *record = row_value(vm, FIELD_VM_migration);

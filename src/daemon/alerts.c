@@ -51,7 +51,8 @@ static void on_written(struct error *error, void *userdata) {
 
 static void on_timer(struct loop_source *s, void *userdata) {
     struct alerts *a = userdata;
-    if (!a->is_coordinator(a->userdata) || !db_get_status(a->db).has_quorum) {
+    struct db_status status = db_get_status(a->db);
+    if (!a->is_coordinator(a->userdata) || !status.has_quorum || !status.in_step) {
         loop_timer_set(a->timer, RETRY_MS);
         return;
     }

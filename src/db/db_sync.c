@@ -71,7 +71,7 @@ static void update_status(struct db *d) {
                : y->trouble      ? y->trouble
                : !now.has_quorum ? "The local database server reaches no majority of the pool's voters."
                : !y->synced      ? "The pool database is being read."
-               : !y->in_step     ? "The pool database is caught up with."
+               : !y->in_step     ? "What the pool database holds by now is being read."
                                  : "The pool database is in step.";
     }
     if (now.loaded == d->status.loaded && now.connected == d->status.connected &&

@@ -179,8 +179,7 @@ static void on_list(struct error *error, const struct virt_domain *domains, size
         return;
     forget_busy(a, l.list);
     vm_leases_listed(a, domains, n);
-    struct db_status status = db_get_status(a->db);
-    if (status.loaded && status.in_step && !a->writing) {
+    if (db_get_status(a->db).in_step && !a->writing) {
         vm_arrivals_look(a, domains, n);
         vm_fars_look(a, domains, n);
         compare(a, domains, n);

@@ -399,13 +399,12 @@ static void on_list(struct error *error, const struct virt_domain *domains, size
 }
 
 static void look(struct vm_leaving *l) {
-    struct db_status status = db_get_status(l->a->db);
     if (l->is_looking || !l->is_recorded)
         return;
     l->is_looking = true;
     if (l->is_open)
         virt_job(l->a->virt, &l->vm, on_job, step_new(l, LEAVING_WAIT));
-    else if (!status.loaded || !status.in_step)
+    else if (!db_get_status(l->a->db).in_step)
         again(l, LOOK_MS);
     else if (l->has_moved)
         take_step(l, /* is_listed= */ false, VM_ABSENT);

@@ -222,7 +222,7 @@ static void look_first(struct vm_agent *a) {
 
 void vm_agent_look_at_pbds(struct vm_agent *a) {
     struct db_status status = db_get_status(a->db);
-    if (!status.loaded || !status.in_step || !status.has_quorum || !db_pool(a->db))
+    if (!status.in_step || !status.has_quorum || !db_pool(a->db))
         return;
     if (!a->pbds_looked_at)
         look_first(a);

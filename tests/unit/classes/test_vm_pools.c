@@ -275,7 +275,7 @@ static void test_no_room_after_all(void **state) {
 
 /* The other pool says that the move goes on, again and again, and nothing more. */
 static void test_words_alone_keep_nothing(void **state) {
-    fx->db->status.loaded = fx->db->status.has_quorum = true; /* as with a database */
+    fx->db->status.in_step = fx->db->status.has_quorum = true; /* as with a database */
     arrive();
     const char *disk = value_map_str(row_value(row(), FIELD_VM_migration), "disks");
     for (int hours = 0; hours < 40 && row(); hours++) {
