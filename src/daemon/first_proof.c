@@ -31,7 +31,8 @@ static void on_look(struct loop_source *s, void *userdata) {
     struct first_proof_facts facts = {.waited_ms = loop_now_ms(f->loop) - f->since_ms,
                                       .is_measured_out = f->is_measured_out,
                                       .is_measured_in = f->is_measured_in,
-                                      .is_settling = faults_is_settling(f->faults)};
+                                      .is_settling = faults_is_settling(f->faults),
+                                      .is_unexplained = !probing_is_explained(f->probing)};
     if (first_proof_has_ended(&facts)) {
         end(f);
         f->ended(f->userdata);

@@ -357,6 +357,49 @@ bool probing_is_measured(struct probing *p) {
     return !v.is_lacking;
 }
 
+struct unexplained {
+    struct probing *p;
+    bool is_limited; /* this host, or the network as a whole: that explains all */
+    bool is_there;
+};
+
+/* One that is about paths. With `whole`: about those between all hosts. */
+static bool has_fault(const struct row *host, bool whole) {
+    const struct value *faults = row_value(host, FIELD_host_faults);
+    for (size_t i = 0; i < faults->map.n; i++) {
+        const char *key = faults->map.pairs[i].key;
+        if (whole ? str_starts(key, "MUSTER-N104") || str_starts(key, "MUSTER-N105")
+                  : str_starts(key, "MUSTER-N10") && !str_starts(key, "MUSTER-N106"))
+            return true;
+    }
+    return false;
+}
+
+static void look_for_unexplained(const struct probe_edge *e, void *userdata) {
+    struct unexplained *u = userdata;
+    struct probing *p = u->p;
+    const struct row *peer = db_get(p->config.db, CLASS_host, &e->peer);
+    struct probe_edge there = {.peer = p->config.self, .vlan = e->vlan}, back;
+    char key[96], text[32];
+    if (u->is_limited || u->is_there || !peer || !p->config.is_live(&e->peer, p->config.userdata))
+        return;
+    memcpy(there.leg, e->peer_leg, sizeof(there.leg));
+    memcpy(there.peer_leg, e->leg, sizeof(there.peer_leg));
+    probing_entry(&there, key, text);
+    const char *sizes = value_map_str(row_value(peer, FIELD_host_path_table), key);
+    bool is_short = e->state != PROBE_PROVEN || e->doubted ||
+                    (sizes && probing_entry_parse(key, sizes, &back) && (back.state != PROBE_PROVEN || back.doubted));
+    u->is_there = is_short && !has_fault(peer, /* whole= */ false);
+}
+
+bool probing_is_explained(struct probing *p) {
+    struct unexplained u = {.p = p, .is_limited = faults_limit(p->config.faults) != NULL};
+    for (const struct row *h = db_first(p->config.db, CLASS_host); h; h = db_next(p->config.db, h))
+        u.is_limited |= p->config.is_live(&h->uuid, p->config.userdata) && has_fault(h, /* whole= */ true);
+    probe_each(p->probe, look_for_unexplained, &u);
+    return !u.is_there;
+}
+
 void probing_tell(struct probing *p) {
     on_publish(NULL, p);
 }

@@ -48,6 +48,11 @@ struct value probing_doubts(struct probing *p, uint64_t since_ms);
  * measured before this host was away it forgets when the host is back.
  */
 bool probing_is_measured(struct probing *p);
+/*
+ * Every path between this host and a live peer carries what is wanted, or a fault that is shown says why it does not:
+ * one of this host, of the peer, or of the network between all hosts.
+ */
+bool probing_is_explained(struct probing *p);
 /* States to the faults what is wrong by all measurements of now, which otherwise follows a moment after each. */
 void probing_tell(struct probing *p);
 /* What is wrong by the measurements of now, without the patience of what is shown: a map as faults.h has it. */

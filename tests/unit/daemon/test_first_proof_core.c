@@ -34,8 +34,21 @@ static void test_waits_for_the_verdict(void **state) {
     assert_true(first_proof_has_ended(&f));
 }
 
+/* Something is short, and just then nobody says why: that is no time to say "ready". */
+static void test_waits_for_an_explanation(void **state) {
+    struct first_proof_facts f = {
+        .waited_ms = FIRST_PROOF_MS + 1, .is_measured_out = true, .is_measured_in = true, .is_unexplained = true};
+    assert_false(first_proof_has_ended(&f));
+    f.is_unexplained = false;
+    assert_true(first_proof_has_ended(&f));
+    f.is_unexplained = true; /* what nobody explains keeps nobody out for ever */
+    f.waited_ms = FIRST_PROOF_VERDICT_MS;
+    assert_true(first_proof_has_ended(&f));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_waits_for_both_ways),
-                                       cmocka_unit_test(test_waits_for_the_verdict)};
+                                       cmocka_unit_test(test_waits_for_the_verdict),
+                                       cmocka_unit_test(test_waits_for_an_explanation)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
