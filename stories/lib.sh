@@ -136,10 +136,9 @@ host_is_ready() {
 }
 host_is_dead() { [ "$(ask host-list name-label="$1" params=host-metrics-live --minimal)" = false ]; }
 
-# The state that the host's own log tells last, and only of the daemon's present life: what the pool has of a host that
-# restarts is, for a moment, the state it was in before.
-# shellcheck disable=SC2016 # they are awk's
-own_state() { quiet_lab exec "$1" -- awk '/: musterd is up/ { s = "" } /: this host goes from / { split($0, w, "\047"); s = w[4] } END { print s }' /var/log/musterd.log; }
+# The state that the host's own daemon tells: what the pool has of a host that restarts, and what its log ends with, is for
+# a moment the state it was in before.
+own_state() { quiet_lab exec "$1" -- xe host-list name-label="$1" params=membership-state --minimal 2>/dev/null; }
 
 # came_up_limited HOST: after its last start it was never 'ready' before it was 'ready-size-limited'.
 # shellcheck disable=SC2016
@@ -167,7 +166,7 @@ wait_ready() {
     for h in "$@"; do
         until state=$(own_state "$h") && [[ $state == ready* ]] && host_is_ready "$h"; do
             if [ $(($(now_ms) - start)) -gt $((limit * 1000)) ]; then
-                fail "host '$h' is ready (waited $limit s; state '$(host_state "$h" || true)', by its own log '$state')"
+                fail "host '$h' is ready (waited $limit s; state '$(host_state "$h" || true)', by its own word '$state')"
             fi
             sleep 0.2
         done
