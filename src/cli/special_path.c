@@ -128,6 +128,14 @@ static unsigned terminal_width(void) {
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col >= 40 ? w.ws_col : WIDTH;
 }
 
+static bool is_state(struct xe *x, struct error **errp) {
+    const char *state = args_get(&x->args, "state");
+    if (!state || str_eq(state, "proven") || str_eq(state, "limited") || str_eq(state, "dead") || str_eq(state, "old"))
+        return true;
+    error_set(errp, "INVALID_VALUE", "state", state, NULL);
+    return false;
+}
+
 /* A person at a terminal sees the matrix, a script the table that it can cut into columns. */
 static bool wants_matrix(struct xe *x, bool *ret, struct error **errp) {
     const char *view = args_get(&x->args, "view");
@@ -142,7 +150,7 @@ static bool path_list(struct xe *x, struct error **errp) {
     _cleanup_(path_list_done) struct path_list l = {0};
     _cleanup_buf_ struct buf out = BUF_INIT;
     bool matrix = false;
-    if (!wants_matrix(x, &matrix, errp) || !read_all(x, &l, errp))
+    if (!is_state(x, errp) || !wants_matrix(x, &matrix, errp) || !read_all(x, &l, errp))
         return false;
     if (args_is(&x->args, ARGS_MINIMAL))
         print_line(&l, &out);

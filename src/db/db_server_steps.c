@@ -53,11 +53,12 @@ void step_join_file(struct db_server *s) {
 
 void step_place(struct db_server *s) {
     int r = fs_rename(s->fresh, s->file);
-    if (r < 0)
+    if (r < 0) {
         server_fail(s, "the file of the pool database cannot be put in place: %s", strerror(-r));
-    s->is_placed = r == 0;
-    if (r == 0)
-        server_next(s);
+        return; /* the operation, and with it the server, may be gone */
+    }
+    s->is_placed = true;
+    server_next(s);
 }
 
 /* A free name of this kind; when all places but those of damaged files are taken, that of the oldest. */
