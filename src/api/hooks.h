@@ -103,4 +103,6 @@ struct api_hooks {
     struct value (*network_history)(void *userdata);
     /* Whether the host has been heard from within the heartbeat limit; default: host_metrics.live. */
     bool (*host_is_live)(void *userdata, const struct uuid *host);
+    /* Whether it has joined, booted or reconnected a moment ago; default: none has. */
+    bool (*host_is_new)(void *userdata, const struct uuid *host);
 };

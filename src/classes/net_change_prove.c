@@ -13,7 +13,8 @@
 #define MEASURE_MS 6000 /* a clean path takes milliseconds, a limited one about two seconds */
 #define ANSWER_MS 3000
 #define DOUBT_MS 1500
-#define MAX_DOUBTS 2
+#define MAX_DOUBTS 1
+#define MAX_DOUBTS_NEW 2 /* with a host that has just joined or booted, which answers on every leg a moment later */
 /*
  * Of lifted legs, renewed for as long as the change goes on: a coordinator that dies leaves them up that long, and no
  * longer, even when nobody takes the change up.
@@ -128,9 +129,17 @@ static void measure_again(struct loop_source *s, void *userdata) {
     lifted(ch);
 }
 
-/* A host that has just joined or booted answers a moment later: what is bad is believed when it stays so. */
+static bool has_new_host(const struct net_change *ch) {
+    const struct api_hooks *h = api_hooks(ch->api);
+    bool is_new = false;
+    for (size_t i = 0; i < ch->n_measuring && h->host_is_new; i++)
+        is_new |= h->host_is_new(h->userdata, &ch->measuring[i].host);
+    return is_new;
+}
+
+/* What is bad is believed when it stays so. */
 static bool doubt(struct net_change *ch) {
-    if (ch->n_doubted == MAX_DOUBTS)
+    if (ch->n_doubted >= (has_new_host(ch) ? MAX_DOUBTS_NEW : MAX_DOUBTS))
         return false;
     ch->n_doubted++;
     ch->deadline = loop_add_timer(api_loop(ch->api), DOUBT_MS, measure_again, ch);

@@ -76,6 +76,11 @@ static bool hook_is_live(void *userdata, const struct uuid *host) {
     return pool_host_is_live(d->pool, host);
 }
 
+static bool hook_is_new(void *userdata, const struct uuid *host) {
+    struct daemon *d = userdata;
+    return pool_host_is_new(d->pool, host);
+}
+
 /* ---- operations of the pool ---- */
 struct op {
     struct daemon *d;
@@ -563,7 +568,8 @@ void daemon_hooks_init(struct daemon *d) {
                                   .network_verdict = hook_network_verdict,
                                   .network_note = hook_network_note,
                                   .network_history = hook_network_history,
-                                  .host_is_live = hook_is_live};
+                                  .host_is_live = hook_is_live,
+                                  .host_is_new = hook_is_new};
 }
 
 void daemon_hooks_serve(struct daemon *d) {

@@ -13,6 +13,7 @@
 #define ROLE_MS 20
 #define STATE_MS 200
 #define VOTERS_MS 1000
+#define NEW_HOST_MS 10000
 #define CERTIFICATES_MS 3000 /* between attempts to make or read them */
 
 const struct uuid *pool_self(const struct pool *p) {
@@ -75,6 +76,11 @@ bool pool_host_is_live(const struct pool *p, const struct uuid *host) {
     const struct row *row = db_get(p->config.db, CLASS_host, host),
                      *metrics = row ? db_follow(p->config.db, row, FIELD_host_metrics) : NULL;
     return metrics && row_bool(metrics, FIELD_host_metrics_live);
+}
+
+bool pool_host_is_new(const struct pool *p, const struct uuid *host) {
+    return p->channel && !uuid_eq(host, &p->identity.host) &&
+           pool_channel_connected_for_ms(p->channel, host) < NEW_HOST_MS;
 }
 
 bool pool_is_member_key(const struct pool *p, const char *common_name, const char *key_fingerprint) {

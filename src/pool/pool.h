@@ -45,6 +45,9 @@ void pool_start(struct pool *p, const struct rows_host *facts);
 
 bool pool_is_coordinator(const struct pool *p);
 bool pool_host_is_live(const struct pool *p, const struct uuid *host);
+/* Coordinator: the host has joined, booted or reconnected in the last ten seconds, and may still be finding its feet.
+ */
+bool pool_host_is_new(const struct pool *p, const struct uuid *host);
 /* Bare address of the coordinator as last known; "" when not known. */
 const char *pool_coordinator_address(const struct pool *p);
 /*

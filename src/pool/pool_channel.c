@@ -72,6 +72,11 @@ static void peer_disconnect(struct peer *p) {
     p->admitted = false;
 }
 
+static void peer_admitted(struct peer *p) {
+    p->admitted = true;
+    p->admitted_ms = loop_now_ms(p->c->config.loop);
+}
+
 void peer_forget(struct peer *p) {
     struct pool_channel *c = p->c;
     peer_disconnect(p);
@@ -195,7 +200,7 @@ static void hello_received(struct peer *p, const struct value *m) {
             peer_forget(known);
     }
     p = peer_adopt(p, &host);
-    p->admitted = true;
+    peer_admitted(p);
     loop_source_free(TAKE(p->hello_timer));
     if (!p->channel)
         return; /* lost while it was being judged */
@@ -220,7 +225,7 @@ static void welcome_received(struct peer *p, const struct value *m) {
         p->liveness = (struct liveness){0}; /* another host than before leads now */
         p->host = host;
     }
-    p->admitted = true;
+    peer_admitted(p);
     c->backoff_ms = 0;
     set_trouble(c, "");
     loop_source_free(TAKE(p->hello_timer));
@@ -549,6 +554,10 @@ bool pool_channel_is_alive(const struct pool_channel *c, const struct uuid *host
         return true;
     const struct peer *p = peer_find(c, host);
     return p && p->liveness.alive;
+}
+
+uint64_t pool_channel_connected_for_ms(const struct pool_channel *c, const struct uuid *host) {
+    return pool_channel_is_connected(c, host) ? loop_now_ms(c->config.loop) - peer_find(c, host)->admitted_ms : 0;
 }
 
 uint64_t pool_channel_last_beat_ms(const struct pool_channel *c, const struct uuid *host) {

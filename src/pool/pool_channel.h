@@ -93,8 +93,9 @@ void pool_channel_goodbye(struct pool_channel *c);
 
 bool pool_channel_is_connected(const struct pool_channel *c, const struct uuid *host);
 bool pool_channel_is_alive(const struct pool_channel *c, const struct uuid *host);
-/* When a connection to this host was last made, loop time; 0: never. A network change is confirmed only over a younger
- * one or by beats read after it. */
+/* For how long this host has been connected without a break; 0: it is not. */
+uint64_t pool_channel_connected_for_ms(const struct pool_channel *c, const struct uuid *host);
+/* When a beat of this host was last read, loop time; 0: never. */
 uint64_t pool_channel_last_beat_ms(const struct pool_channel *c, const struct uuid *host);
 /* Why there is no connection to the coordinator, for people; "" when there is. */
 const char *pool_channel_trouble(const struct pool_channel *c);

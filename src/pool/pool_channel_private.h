@@ -20,6 +20,7 @@ struct peer {
     struct uuid host;        /* null until its hello */
     struct channel *channel; /* NULL: not connected */
     bool admitted;
+    uint64_t admitted_ms; /* when it last was, loop time */
     bool expected;
     bool said_goodbye;
     struct liveness liveness;
