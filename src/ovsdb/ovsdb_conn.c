@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,6 +21,7 @@
 /* One turn of the loop reads at most this much, so that a snapshot does not hold up everything else. */
 #define READ_PER_TURN ((size_t)4 << 20)
 #define OUT_SIZE_MAX ((size_t)64 << 20)
+#define TRIM_SIZE ((size_t)1 << 20)
 
 struct pending {
     uint64_t id;
@@ -354,8 +356,11 @@ static bool conn_drain(struct ovsdb_conn *c) {
         if (r == 0)
             return true;
         json_error_t bad;
-        _cleanup_json_ json_t *message = json_loadb(data, size, 0, &bad);
+        json_t *message = json_loadb(data, size, 0, &bad);
         bool fine = message && handle_message(c, message);
+        json_decref(message);
+        if (size > TRIM_SIZE)
+            malloc_trim(0); /* its tree lay between what was kept of it: many pages hold nothing now */
         if (c->dead || c->fd != fd)
             return false;
         if (!fine) {

@@ -6,6 +6,8 @@
 
 /* What a consumed prefix may grow to before it is moved out: moving costs as much as what stays behind. */
 #define CONSUME_MIN ((size_t)1 << 16)
+/* The first answer to a monitor may be tens of MiB; what follows is small, and needs no buffer of that size. */
+#define KEEP_MAX ((size_t)1 << 20)
 
 void ovsdb_frame_init(struct ovsdb_frame *f, size_t size_max) {
     *f = (struct ovsdb_frame){.size_max = size_max};
@@ -22,7 +24,10 @@ void ovsdb_frame_clear(struct ovsdb_frame *f) {
 
 void ovsdb_frame_add(struct ovsdb_frame *f, const void *data, size_t size) {
     if (f->start == f->buf.size) {
-        buf_clear(&f->buf);
+        if (f->buf.capacity > KEEP_MAX)
+            buf_done(&f->buf);
+        else
+            buf_clear(&f->buf);
         f->pos = f->start = 0;
     } else if (f->start >= CONSUME_MIN && f->start > f->buf.size / 2) {
         buf_consume(&f->buf, f->start);

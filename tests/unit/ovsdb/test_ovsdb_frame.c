@@ -94,12 +94,34 @@ static void test_memory(void **state) {
     ovsdb_frame_done(&f);
 }
 
+/* Nor does a stream that has had one large message. */
+static void test_large_message(void **state) {
+    struct ovsdb_frame f;
+    size_t size = (size_t)8 << 20;
+    ovsdb_frame_init(&f, size * 2);
+    _cleanup_free_ char *message = xmalloc(size);
+    memset(message, ' ', size);
+    message[0] = '{';
+    message[size - 1] = '}';
+    const char *data;
+    size_t got;
+    ovsdb_frame_add(&f, message, size);
+    assert_int_equal(ovsdb_frame_next(&f, &data, &got), 1);
+    assert_int_equal(got, size);
+    ovsdb_frame_add(&f, "{}", 2);
+    assert_int_equal(ovsdb_frame_next(&f, &data, &got), 1);
+    assert_int_equal(got, 2);
+    assert_true(f.buf.capacity < (size_t)1 << 20);
+    ovsdb_frame_done(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_several),
         cmocka_unit_test(test_cut_anywhere),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_large_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
