@@ -12,6 +12,9 @@ LIMIT=60 # seconds in which a host must be ready again after a boot, on a busy m
 GUEST_DIR=${MUSTER_GUEST_DIR:-$MUSTER_BUILD/tests/system/vm/guest}
 GUEST_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
+# shellcheck source=tests/system/vm/kvm.sh
+. "$GUEST_ROOT/tests/system/vm/kvm.sh"
+
 pif() { ask pif-list host-name-label="$1" device="$2" VLAN="${3:--1}" --minimal; }
 alert_there() { ask message-list params=name,body | grep -q "$1"; }
 no_alert() { ! alert_there 'MUSTER-N1'; }

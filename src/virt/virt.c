@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "loop/child.h"
 #include "loop/worker.h"
+#include "virt/virt_kvm.h"
 #include "virt/virt_listen.h"
 #include "virt/virt_private.h"
 
@@ -310,7 +311,10 @@ static void connect_done(void *data) {
         v->retry_ms = RETRY_FIRST_MS;
         set_trouble(v, "");
         free(TAKE(v->said));
-        log_info("the hypervisor is there");
+        const char *why = virt_kvm_trouble();
+        log_info(why ? "the hypervisor is there; guests are emulated, since %s"
+                     : "the hypervisor is there; guests run on KVM%s",
+                 str_or_empty(why));
         v->config.callbacks->up(v->config.userdata);
         if (virt_is_up(v)) /* else it is started again for another address */
             tell_waiters(v, NULL);

@@ -2,7 +2,6 @@
 /* VMs that come to this host: room is made, a note kept, the VM let run when it is this host's, or all of it removed.
  */
 #include <dirent.h>
-#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/str.h"
@@ -26,10 +25,6 @@ enum vm_here vm_here_of(const struct virt_domain *d) {
 enum vm_here vm_arrival_here(const struct vm_arrival *r, const struct virt_domain *d) {
     enum vm_here here = vm_here_of(d);
     return here == VM_ARRIVING && r->is_whole ? VM_STANDS : here;
-}
-
-bool vm_has_kvm(void) {
-    return access("/dev/kvm", R_OK | W_OK) == 0;
 }
 
 struct vm_arrival *vm_arrival_of(const struct vm_agent *a, const struct uuid *vm) {

@@ -2,6 +2,7 @@
 /* What a host is asked about VMs that come to it: to make room, what it holds, to forget it. */
 #include "base/str.h"
 #include "store/store.h"
+#include "virt/virt_kvm.h"
 #include "vm/vm_agent_move.h"
 
 #define LOG_MODULE "vm"
@@ -32,7 +33,7 @@ static void receive_end(struct receiving *q) {
     } else {
         struct value result = value_map();
         value_map_add(&result, "authority", value_string(str_or_empty(authority)));
-        value_map_add(&result, "has_kvm", value_bool(vm_has_kvm()));
+        value_map_add(&result, "has_kvm", value_bool(!virt_kvm_trouble()));
         value_map_add(&result, "generation", value_stringf("%lld", (long long)a->generation)); /* for leases */
         pool_reply_return(q->reply, result);
     }
@@ -169,7 +170,7 @@ void vm_serve_facts(const struct uuid *from, const struct value *args, struct po
     _cleanup_error_ struct error *e = NULL;
     _cleanup_free_ char *authority = vm_check_up(a, &e) ? vm_keys_authority(a, &e) : NULL;
     struct value result = value_map();
-    value_map_add(&result, "has_kvm", value_bool(vm_has_kvm()));
+    value_map_add(&result, "has_kvm", value_bool(!virt_kvm_trouble()));
     value_map_add(&result, "authority", value_string(str_or_empty(authority)));
     value_map_add(&result, "trouble", value_string(e ? error_text(e) : ""));
     pool_reply_return(reply, result);

@@ -17,6 +17,7 @@
 
 #include "base/fs.h"
 #include "base/str.h"
+#include "virt/virt_kvm.h"
 #include "virt/virt_machine_core.h"
 #include "virt/virt_xml_core.h"
 #include "vm/vm_agent_move.h"
@@ -322,7 +323,7 @@ static void on_timer(struct loop_source *s, void *userdata) {
 /* ---- making room ---- */
 
 static bool open_pipe(struct vm_admit *m, struct error **errp) {
-    struct virt_host host = {.has_kvm = vm_has_kvm()};
+    struct virt_host host = {.has_kvm = !virt_kvm_trouble()};
     _cleanup_free_ char *run = strf("%s/vm", m->a->run_dir), *dir = strf("%s/vm-arriving", m->a->run_dir), *xml = NULL;
     _cleanup_buf_ struct buf head = BUF_INIT;
     char text[UUID_TEXT_SIZE];

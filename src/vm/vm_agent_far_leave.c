@@ -15,6 +15,7 @@
 
 #include "base/fs.h"
 #include "base/str.h"
+#include "virt/virt_kvm.h"
 #include "vm/vm_agent_move.h"
 #include "wire/value_json.h"
 
@@ -296,7 +297,7 @@ static bool read_far(const struct value *args, struct virt_far *ret, struct erro
     ret->tls_name = xstrdup(name);
     ret->mib_per_s = (unsigned)int_of(args, "mib_per_s", 1 << 20);
     ret->stall_ms = stall_ms ? MAX(stall_ms, (uint64_t)VM_STALL_MIN_MS) : VM_STALL_MS;
-    ret->is_emulated = !vm_has_kvm();
+    ret->is_emulated = virt_kvm_trouble() != NULL;
     ret->disks = xcalloc(disks->set.n + 1, sizeof(*ret->disks));
     for (size_t i = 0; i < disks->set.n; i++)
         ret->disks[ret->n_disks++] =

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a host is asked about VMs that leave it: to send one, to give it up. */
 #include "base/str.h"
+#include "virt/virt_kvm.h"
 #include "vm/vm_agent_move.h"
 
 static char *text_of(const struct value *args, const char *key) {
@@ -22,7 +23,7 @@ static void read_move(const struct value *args, struct virt_move *m) {
     m->tls_name = text_of(args, "to");
     m->mib_per_s = (unsigned)MIN(int_of(args, "mib_per_s"), (uint64_t)1 << 20);
     m->compress = compress && value_as_bool(compress);
-    m->is_emulated = !vm_has_kvm();
+    m->is_emulated = virt_kvm_trouble() != NULL;
     m->swaps = xcalloc(n + 1, sizeof(*m->swaps));
     for (size_t i = 0; i < n; i++) {
         const char *after = value_map_str(&swaps->set.items[i], "after");

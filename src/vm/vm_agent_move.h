@@ -23,7 +23,6 @@
 #include "vm/vm_move_core.h"
 
 enum vm_here vm_here_of(const struct virt_domain *d /* NULL: none */);
-bool vm_has_kvm(void);
 
 /* ---- vm_agent_keys.c ---- */
 void vm_keys_start(struct vm_agent *a); /* makes them when they are missing, in the background */

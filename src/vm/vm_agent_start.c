@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "loop/child.h"
 #include "store/store.h"
+#include "virt/virt_kvm.h"
 #include "virt/virt_xml_core.h"
 #include "vm/vm_agent_private.h"
 
@@ -113,7 +114,7 @@ static void launch(struct starting *s) {
         if (nics->set.items[i].type == VALUE_MAP)
             vm_nic_fit(a, &nics->set.items[i]);
     _cleanup_free_ char *run = strf("%s/vm", a->run_dir);
-    struct virt_host host = {.run_dir = run, .has_kvm = access("/dev/kvm", R_OK | W_OK) == 0};
+    struct virt_host host = {.run_dir = run, .has_kvm = !virt_kvm_trouble()};
     struct virt_request r = {.op = s->restore ? VIRT_RESTORE : VIRT_START,
                              .vm = s->vm,
                              .paused = s->paused,

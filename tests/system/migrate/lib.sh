@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # A pool of two with a tiny guest on the management network, whose beats the desk counts.
 
+# shellcheck source=tests/system/vm/kvm.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../vm/kvm.sh"
+
 guest_address=10.9.0.50
 desk=10.9.0.2
 
