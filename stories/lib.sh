@@ -176,7 +176,15 @@ wait_ready() {
 
 # table: the hosts of the pool, for people.
 hosts_table() {
-    ask host-list params=name-label,address,membership-state,membership-reason,host-metrics-live || true
+    local row='   %-6s %-16s %-5s %-20s %s\n'
+    # shellcheck disable=SC2059
+    printf "$row" HOST ADDRESS LIVE STATE REASON
+    ask host-list params=name-label,address,membership-state,membership-reason,host-metrics-live |
+        awk -v row="$row" '
+            function told() { if (f["name-label"]) printf row, f["name-label"], f["address"], f["host-metrics-live"], f["membership-state"], f["membership-reason"]; delete f }
+            NF == 0 { told() }
+            match($0, /\( ?R[OW]\) *: /) { k = $1; f[k] = substr($0, RSTART + RLENGTH) }
+            END { told() }' | sort -V || true
 }
 
 story_end() {

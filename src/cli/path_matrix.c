@@ -52,8 +52,8 @@ static int by_place(const void *a, const void *b) {
     const struct end *x = a, *y = b;
     int r =
         x->vlan != y->vlan ? (x->vlan > y->vlan) - (x->vlan < y->vlan) : (x->group > y->group) - (x->group < y->group);
-    r = r ? r : strcmp(x->host, y->host);
-    return r ? r : strcmp(x->leg, y->leg);
+    r = r ? r : strverscmp(x->host, y->host);
+    return r ? r : strverscmp(x->leg, y->leg);
 }
 
 /* Which group comes first is what its smallest leg says, not in which order paths came. */
@@ -62,8 +62,8 @@ static void name_groups(struct matrix *m) {
     for (size_t i = 0; i < m->n_ends; i++) {
         size_t before = 0;
         for (size_t k = 0; k < m->n_ends; k++) {
-            int r = strcmp(m->ends[k].leg, m->ends[i].leg);
-            before += r < 0 || (r == 0 && strcmp(m->ends[k].host, m->ends[i].host) < 0);
+            int r = strverscmp(m->ends[k].leg, m->ends[i].leg);
+            before += r < 0 || (r == 0 && strverscmp(m->ends[k].host, m->ends[i].host) < 0);
         }
         names[i] = before;
     }

@@ -95,6 +95,16 @@ static bool read_all(struct xe *x, struct path_list *l, struct error **errp) {
     return metrics != NULL;
 }
 
+/* By name, with the numbers in them as numbers: eth2 before eth10. */
+static int compare(const void *a, const void *b) {
+    const struct path *p = a, *q = b;
+    int c = strverscmp(p->host, q->host);
+    c = c ? c : strverscmp(p->leg, q->leg);
+    c = c ? c : strverscmp(p->peer, q->peer);
+    c = c ? c : strverscmp(p->peer_leg, q->peer_leg);
+    return c ? c : p->vlan - q->vlan;
+}
+
 static void print_line(const struct path_list *l, struct buf *out) {
     for (size_t i = 0; i < l->n; i++) {
         const struct path *p = &l->items[i];
@@ -152,6 +162,8 @@ static bool path_list(struct xe *x, struct error **errp) {
     bool matrix = false;
     if (!is_state(x, errp) || !wants_matrix(x, &matrix, errp) || !read_all(x, &l, errp))
         return false;
+    if (l.n)
+        qsort(l.items, l.n, sizeof(*l.items), compare);
     if (args_is(&x->args, ARGS_MINIMAL))
         print_line(&l, &out);
     else if (matrix && l.n)
