@@ -109,8 +109,8 @@ static void print_line(const struct path_list *l, struct buf *out) {
     for (size_t i = 0; i < l->n; i++) {
         const struct path *p = &l->items[i];
         _cleanup_free_ char *vlan = p->vlan ? strf("@%d", p->vlan) : xstrdup("");
-        _cleanup_free_ char *text =
-            strf("%s/%s>%s/%s%s=%d/%d", p->host, p->leg, p->peer, p->peer_leg, vlan, p->passes, p->wanted);
+        _cleanup_free_ char *text = strf("%s/%s>%s/%s%s=%d%s/%d", p->host, p->leg, p->peer, p->peer_leg, vlan,
+                                         p->passes, p->is_old ? "?" : "", p->wanted);
         layout_minimal(out, text, i == 0);
     }
     buf_add_char(out, '\n');

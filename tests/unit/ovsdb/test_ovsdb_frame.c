@@ -117,11 +117,8 @@ static void test_large_message(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_several),
-        cmocka_unit_test(test_cut_anywhere),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_large_message),
+        cmocka_unit_test(test_several), cmocka_unit_test(test_cut_anywhere),  cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_memory),  cmocka_unit_test(test_large_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
