@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "classes/class_calls.h"
 
+void class_delete_set(struct db_txn *t, int class_id, const struct value *set) {
+    for (size_t i = 0; i < set->set.n; i++)
+        db_txn_delete(t, class_id, &set->set.items[i].ref);
+}
+
 struct uuid *class_all_hosts(struct db *d, size_t *ret_n) {
     struct uuid *hosts = xcalloc(db_count(d, CLASS_host) + 1, sizeof(*hosts));
     size_t n = 0;

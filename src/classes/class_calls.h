@@ -4,6 +4,9 @@
 
 #include "api/api.h"
 
+/* Every row that a set of references names. */
+void class_delete_set(struct db_txn *t, int class_id, const struct value *set);
+
 /* All hosts of the pool; the caller frees. */
 struct uuid *class_all_hosts(struct db *d, size_t *ret_n);
 

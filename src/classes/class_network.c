@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Class network: create with a bridge name, destroy when unused, an MTU that takes effect at once. */
 #include "base/str.h"
+#include "classes/class_blob.h"
 #include "classes/net_change.h"
 #include "classes/net_rows.h"
 #include "gen_handlers.h"
@@ -119,6 +120,7 @@ void network_destroy(struct call *c) {
         return;
     }
     struct db_txn *t = db_txn_new(call_db(c), "network.destroy");
+    blob_delete_all(t, row_value(n, FIELD_network_blobs));
     db_txn_delete(t, CLASS_network, &n->uuid);
     call_commit(c, t, NULL, NULL);
 }

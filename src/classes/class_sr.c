@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "classes/class_blob.h"
 #include "classes/class_calls.h"
 #include "classes/net_rows.h"
 #include "classes/store_calls.h"
@@ -342,10 +343,9 @@ static void delete_rows(struct vm_op *op) {
         return;
     const struct value *vdis = row_value(sr, FIELD_SR_VDIs), *pbds = row_value(sr, FIELD_SR_PBDs);
     struct db_txn *t = db_txn_new(d, call_def(vm_op_call(op))->name);
-    for (size_t i = 0; i < pbds->set.n; i++)
-        db_txn_delete(t, CLASS_PBD, &pbds->set.items[i].ref);
-    for (size_t i = 0; i < vdis->set.n; i++)
-        db_txn_delete(t, CLASS_VDI, &vdis->set.items[i].ref);
+    class_delete_set(t, CLASS_PBD, pbds);
+    class_delete_set(t, CLASS_VDI, vdis);
+    blob_delete_all(t, row_value(sr, FIELD_SR_blobs));
     db_txn_delete(t, CLASS_SR, &sr->uuid);
     vm_op_commit(op, t, vm_op_return_void);
 }

@@ -4,6 +4,8 @@
 
 #include "api/api.h"
 #include "base/str.h"
+#include "classes/class_blob.h"
+#include "classes/class_calls.h"
 #include "classes/net_rows.h"
 #include "classes/store_calls.h"
 #include "classes/vm_allowed_core.h"
@@ -231,11 +233,6 @@ void vm_create(struct call *c) {
 
 /* ---- destroy ---- */
 
-static void delete_set(struct db_txn *t, int class_id, const struct value *set) {
-    for (size_t i = 0; i < set->set.n; i++)
-        db_txn_delete(t, class_id, &set->set.items[i].ref);
-}
-
 void vm_destroy(struct call *c) {
     const struct row *vm = call_arg_row(c, 0);
     struct error *e = NULL;
@@ -257,14 +254,15 @@ void vm_destroy(struct call *c) {
     struct uuid nobody = {0};
     struct db_txn *t = db_txn_new(call_db(c), "VM.destroy");
     db_txn_expect(t, CLASS_VM, &vm->uuid, FIELD_VM_resident_on, value_ref(&nobody)); /* not started meanwhile */
-    delete_set(t, CLASS_VBD, row_value(vm, FIELD_VM_VBDs));
-    delete_set(t, CLASS_VIF, row_value(vm, FIELD_VM_VIFs));
-    delete_set(t, CLASS_console, row_value(vm, FIELD_VM_consoles));
+    class_delete_set(t, CLASS_VBD, row_value(vm, FIELD_VM_VBDs));
+    class_delete_set(t, CLASS_VIF, row_value(vm, FIELD_VM_VIFs));
+    class_delete_set(t, CLASS_console, row_value(vm, FIELD_VM_consoles));
     /* What goes back to a snapshot that goes, goes back to the one before. */
     const struct value *children = row_value(vm, FIELD_VM_children);
     for (size_t i = 0; i < children->set.n; i++)
         db_txn_set(t, CLASS_VM, &children->set.items[i].ref, FIELD_VM_parent,
                    value_copy(row_value(vm, FIELD_VM_parent)));
+    blob_delete_all(t, row_value(vm, FIELD_VM_blobs));
     db_txn_delete(t, CLASS_VM, &vm->uuid);
     vm_op_commit(op, t, vm_op_return_void);
 }

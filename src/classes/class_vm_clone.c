@@ -168,6 +168,7 @@ void vm_copy_rows(struct vm_op *op) {
     db_txn_set(t, CLASS_VM, &u, FIELD_VM_power_state, value_string("Halted"));
     db_txn_set(t, CLASS_VM, &u, FIELD_VM_resident_on, value_ref(&nothing));
     db_txn_set(t, CLASS_VM, &u, FIELD_VM_suspend_VDI, value_ref(&nothing));
+    db_txn_set(t, CLASS_VM, &u, FIELD_VM_blobs, value_map()); /* they go with the VM that has them */
     put_snapshot(op, t, vm, &u);
     db_txn_set(t, CLASS_VM, &u, FIELD_VM_appliance, value_ref(&nothing));
     const struct value *vbds = row_value(vm, FIELD_VM_VBDs), *vifs = row_value(vm, FIELD_VM_VIFs);

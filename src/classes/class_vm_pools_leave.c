@@ -8,6 +8,8 @@
 
 #include "api/session.h"
 #include "base/str.h"
+#include "classes/class_blob.h"
+#include "classes/class_calls.h"
 #include "classes/class_vm_pools_leave.h"
 #include "classes/store_calls.h"
 #include "classes/vm_ops.h"
@@ -176,11 +178,6 @@ static void on_rows_removed(struct error *error, void *userdata) {
     remove_disk(l);
 }
 
-static void delete_set(struct db_txn *t, int class_id, const struct value *set) {
-    for (size_t i = 0; i < set->set.n; i++)
-        db_txn_delete(t, class_id, &set->set.items[i].ref);
-}
-
 static void remove_rows(struct leave *l) {
     struct db *d = api_db(l->api);
     const struct row *vm = vm_of(l);
@@ -195,9 +192,10 @@ static void remove_rows(struct leave *l) {
         if (uuid_parse(copied.items[i], &u) && db_get(d, CLASS_VDI, &u))
             value_set_add(&l->old_disks, value_ref(&u));
     db_txn_expect(t, CLASS_VM, &l->vm, FIELD_VM_migration, value_copy(row_value(vm, FIELD_VM_migration)));
-    delete_set(t, CLASS_VBD, vbds);
-    delete_set(t, CLASS_VIF, row_value(vm, FIELD_VM_VIFs));
-    delete_set(t, CLASS_console, row_value(vm, FIELD_VM_consoles));
+    class_delete_set(t, CLASS_VBD, vbds);
+    class_delete_set(t, CLASS_VIF, row_value(vm, FIELD_VM_VIFs));
+    class_delete_set(t, CLASS_console, row_value(vm, FIELD_VM_consoles));
+    blob_delete_all(t, row_value(vm, FIELD_VM_blobs));
     db_txn_delete(t, CLASS_VM, &l->vm);
     db_txn_fence(t);
     db_txn_commit(t, WRITE_MS, on_rows_removed, l);

@@ -4,6 +4,7 @@
  * which nothing is heard, and the removal of one that is not to come.
  */
 #include "base/str.h"
+#include "classes/class_blob.h"
 #include "classes/class_calls.h"
 #include "classes/class_vm_pools_leave.h"
 #include "classes/store_calls.h"
@@ -124,11 +125,6 @@ static void removed(struct error *error, void *userdata) {
     free(g);
 }
 
-static void delete_set(struct db_txn *t, int class_id, const struct value *set) {
-    for (size_t i = 0; i < set->set.n; i++)
-        db_txn_delete(t, class_id, &set->set.items[i].ref);
-}
-
 static void remove_rows(struct removing *g) {
     struct db *d = api_db(g->api);
     const struct row *vm = db_get(d, CLASS_VM, &g->vm);
@@ -143,8 +139,8 @@ static void remove_rows(struct removing *g) {
     struct uuid u;
     strv_split(&words, disks, ' ');
     db_txn_expect(t, CLASS_VM, &g->vm, FIELD_VM_migration, value_copy(row_value(vm, FIELD_VM_migration)));
-    delete_set(t, CLASS_VBD, row_value(vm, FIELD_VM_VBDs));
-    delete_set(t, CLASS_VIF, row_value(vm, FIELD_VM_VIFs));
+    class_delete_set(t, CLASS_VBD, row_value(vm, FIELD_VM_VBDs));
+    class_delete_set(t, CLASS_VIF, row_value(vm, FIELD_VM_VIFs));
     for (size_t i = 0; i < words.n; i++)
         if (uuid_parse(words.items[i], &u) && db_get(d, CLASS_VDI, &u))
             db_txn_delete(t, CLASS_VDI, &u);

@@ -7,6 +7,7 @@
 
 #include "api/http_call.h"
 #include "base/str.h"
+#include "daemon/blobs.h"
 #include "daemon/transfer_private.h"
 
 struct kind {
@@ -35,7 +36,7 @@ static int status_of(const char *code) {
     return 500;
 }
 
-static void reply_error(struct http_request *req, const struct error *e, const char *headers) {
+void transfer_reply_error(struct http_request *req, const struct error *e, const char *headers) {
     _cleanup_buf_ struct buf text = BUF_INIT;
     buf_add_str(&text, error_code(e));
     for (size_t i = 0; i < error_n_params(e); i++)
@@ -51,7 +52,7 @@ static void on_answered(const struct reply *r, void *userdata) {
     t->call = NULL;
     t->op = NULL;
     if (t->req && r->error)
-        reply_error(TAKE(t->req), r->error, t->headers);
+        transfer_reply_error(TAKE(t->req), r->error, t->headers);
     else if (t->req) {
         http_on_abort(t->req, NULL, NULL);
         http_reply(TAKE(t->req), 200, NULL, t->headers, NULL);
@@ -224,7 +225,7 @@ static const struct kind *kind_of(struct http_request *req) {
     return NULL;
 }
 
-static void send_to_coordinator(struct transfers *ts, struct http_request *req, const struct api_identity *who) {
+void transfer_to_coordinator(struct transfers *ts, struct http_request *req, const struct api_identity *who) {
     struct db *d = ts->d->db;
     const struct row *pool = db_pool(d), *host = pool ? db_follow(d, pool, FIELD_pool_master) : NULL;
     const char *address = host ? row_str(host, FIELD_host_address) : "";
@@ -253,7 +254,7 @@ static void on_authenticated(struct http_request *req, const struct api_identity
         return;
     }
     if (!api_is_coordinator(ts->d->api)) {
-        send_to_coordinator(ts, req, who);
+        transfer_to_coordinator(ts, req, who);
         return;
     }
     bool is_upload = k->method == HTTP_PUT;
@@ -272,7 +273,7 @@ static void on_authenticated(struct http_request *req, const struct api_identity
     ts->n++;
     t->call = api_http_call(ts->d->api, req, who, &k->def, on_answered, t, &e);
     if (!t->call) {
-        reply_error(TAKE(t->req), e, NULL);
+        transfer_reply_error(TAKE(t->req), e, NULL);
         error_free(e);
         transfer_end(t, /* is_well= */ false);
         return;
@@ -299,6 +300,7 @@ struct transfers *transfers_new(struct daemon *d) {
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
         http_server_route_raw(d->http, kinds[i].method, kinds[i].path, handle, ts);
     transfer_far_serve(ts);
+    blobs_serve(ts);
     return ts;
 }
 

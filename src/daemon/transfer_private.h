@@ -2,6 +2,7 @@
 /* What the files about transfers share. Loop thread. */
 #pragma once
 
+#include "api/http_auth.h"
 #include "classes/transfer_calls.h"
 #include "daemon/transfer.h"
 
@@ -49,6 +50,10 @@ void transfer_cut(struct transfer *t);
 void transfer_end(struct transfer *t, bool is_well);
 
 struct tls_context *transfer_tls(struct transfers *ts, struct error **errp);
+/* The status and text that go with an error; `headers` as of http_reply_error. */
+void transfer_reply_error(struct http_request *req, const struct error *e, const char *headers);
+/* On a member: a client is told where the coordinator is; the request of root at this host is passed on. */
+void transfer_to_coordinator(struct transfers *ts, struct http_request *req, const struct api_identity *who);
 /* The request of a member's root goes to the coordinator as it is. */
 void transfer_pass_on(struct transfers *ts, struct http_request *req);
 /* /transfer: the coordinator takes up the stream of a transfer that it has opened here. */

@@ -300,5 +300,8 @@ void rows_eject(struct db *d, struct db_txn *t, const struct uuid *host) {
     const struct row *control_domain = h ? db_follow(d, h, FIELD_host_control_domain) : NULL;
     if (control_domain)
         db_txn_delete(t, CLASS_VM, &control_domain->uuid);
+    const struct value *blobs = h ? row_value(h, FIELD_host_blobs) : NULL;
+    for (size_t i = 0; blobs && i < blobs->map.n; i++)
+        db_txn_delete(t, CLASS_blob, &blobs->map.pairs[i].value.ref);
     db_txn_delete(t, CLASS_host, host);
 }

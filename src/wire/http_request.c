@@ -2,8 +2,7 @@
 #include <stdio.h>
 #include <strings.h>
 
-#include <openssl/evp.h>
-
+#include "wire/base64.h"
 #include "wire/http_internal.h"
 #include "wire/value_xml.h"
 
@@ -158,19 +157,16 @@ bool http_get_basic_auth(const struct http_request *req, char **ret_user, char *
         return false;
     text += 6 + strspn(text + 6, " ");
     size_t size = strlen(text);
-    if (size == 0 || size % 4 != 0 || size > 4096)
+    size_t n = 0;
+    char *plain = size > 0 && size <= 4096 ? base64_decode(text, size, &n) : NULL;
+    if (!plain)
         return false;
-    char *plain = xcalloc(1, size / 4 * 3 + 1);
-    int n = EVP_DecodeBlock((unsigned char *)plain, (const unsigned char *)text, (int)size);
-    /* The decoder counts the padding as bytes. */
-    for (size_t i = size; n > 0 && i > size - 2 && text[i - 1] == '='; i--)
-        n--;
-    char *colon = n > 0 && str_is_utf8(plain, (size_t)n) ? strchr(plain, ':') : NULL;
+    char *colon = str_is_utf8(plain, n) ? strchr(plain, ':') : NULL;
     if (colon) {
         *ret_user = xstrndup(plain, (size_t)(colon - plain));
         *ret_password = xstrdup(colon + 1);
     }
-    explicit_bzero(plain, size / 4 * 3);
+    explicit_bzero(plain, n);
     free(plain);
     return colon != NULL;
 }

@@ -393,7 +393,14 @@ static void test_templates(void **state) {
     fx_call(f->fx, "VM.provision", "[$S, \"%s\"]", clone);
     assert_string_equal(fx_call(f->fx, "VM.get_is_a_template", "[$S, \"%s\"]", clone), "false");
     assert_string_equal(fx_call(f->fx, "VM.get_is_default_template", "[$S, \"%s\"]", clone), "false");
+    /* What is attached to one is not its copy's, and goes with it. */
+    fx_call(f->fx, "VM.create_new_blob", "[$S, \"%s\", \"notes\", \"\"]", clone);
+    const char *second = fx_call(f->fx, "VM.clone", "[$S, \"%s\", \"copy\"]", clone);
+    _cleanup_free_ char *copy = xstrndup(second + 1, REF_TEXT_SIZE - 1);
+    assert_string_equal(fx_call(f->fx, "VM.get_blobs", "[$S, \"%s\"]", copy), "{}");
+    assert_int_equal(db_count(f->fx->db, CLASS_blob), 1);
     fx_call(f->fx, "VM.destroy", "[$S, \"%s\"]", clone);
+    assert_int_equal(db_count(f->fx->db, CLASS_blob), 0);
 }
 
 /* A clone has a disk on a common base and addresses of its own. */
