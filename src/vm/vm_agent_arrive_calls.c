@@ -5,6 +5,8 @@
 #include "virt/virt_kvm.h"
 #include "vm/vm_agent_move.h"
 
+#define LISTEN_WAIT_MS 8000 /* less than the patience of whoever asks */
+
 #define LOG_MODULE "vm"
 #include "base/log.h"
 
@@ -165,13 +167,31 @@ void vm_serve_forget(const struct uuid *from, const struct value *args, struct p
     pool_reply_return(reply, value_bool(true));
 }
 
+struct facts_asked {
+    struct vm_agent *a;
+    struct pool_reply *reply;
+};
+
+static void tell_facts(struct error *error, void *userdata) {
+    struct facts_asked *f = userdata;
+    struct vm_agent *a = f->a;
+    _cleanup_error_ struct error *e = NULL;
+    if (!a->is_freed) {
+        _cleanup_free_ char *authority = vm_check_up(a, &e) ? vm_keys_authority(a, &e) : NULL;
+        struct value result = value_map();
+        value_map_add(&result, "has_kvm", value_bool(!virt_kvm_trouble()));
+        value_map_add(&result, "authority", value_string(str_or_empty(authority)));
+        value_map_add(&result, "trouble", value_string(e ? error_text(e) : ""));
+        pool_reply_return(f->reply, result);
+    }
+    free(f);
+}
+
+/* A host that has joined, or has its keys, a moment ago starts its daemon again, to listen: a move waits for that. */
 void vm_serve_facts(const struct uuid *from, const struct value *args, struct pool_reply *reply, void *userdata) {
     struct vm_agent *a = userdata;
-    _cleanup_error_ struct error *e = NULL;
-    _cleanup_free_ char *authority = vm_check_up(a, &e) ? vm_keys_authority(a, &e) : NULL;
-    struct value result = value_map();
-    value_map_add(&result, "has_kvm", value_bool(!virt_kvm_trouble()));
-    value_map_add(&result, "authority", value_string(str_or_empty(authority)));
-    value_map_add(&result, "trouble", value_string(e ? error_text(e) : ""));
-    pool_reply_return(reply, result);
+    struct facts_asked *f = xnew0(struct facts_asked);
+    *f = (struct facts_asked){a, reply};
+    vm_keys_listen(a);
+    virt_when_up(a->virt, LISTEN_WAIT_MS, tell_facts, f);
 }
