@@ -35,6 +35,7 @@ static void note_going(struct pool *p, const struct uuid *host) {
     pool_going_forget(p, host);
     if (p->n_going < ARRAY_SIZE(p->going))
         p->going[p->n_going++] = (struct pool_going){*host, loop_now_ms(p->config.loop)};
+    pool_voters_look(p); /* one may vote since a moment ago, and whether all go is judged when they have gathered */
 }
 
 static enum voter_turn turn_of(struct pool *p, const struct uuid *host) {

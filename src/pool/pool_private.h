@@ -132,6 +132,7 @@ void pool_authority_newest(const char *bundle, char ret[static PKI_FINGERPRINT_S
 /* pool_voters.c */
 void pool_voters_init(struct pool *p);
 void pool_voters_tick(struct pool *p);
+void pool_voters_look(struct pool *p); /* coordinator: the cluster is asked who votes, now and not with the next tick */
 void pool_voters_note(struct pool *p, const struct strv *addresses); /* the cluster's servers, as just asked */
 /* All hosts as the decisions about voters see them; their number. */
 /* The hosts, and after them the servers of no host. */

@@ -246,6 +246,10 @@ static void on_cluster(struct pool *p, const struct strv *addresses, void *userd
         decide(p);
 }
 
+void pool_voters_look(struct pool *p) {
+    pool_voters_ask(p, on_cluster, NULL);
+}
+
 struct kick {
     db_server_done_fn *done;
     void *userdata;
@@ -325,7 +329,7 @@ void pool_voters_tick(struct pool *p) {
     }
     /* A server that has failed is started anew by the look itself; a member looks for that alone, so less often. */
     if (pool_is_coordinator(p))
-        pool_voters_ask(p, on_cluster, NULL);
+        pool_voters_look(p);
     else if (p->identity.database == IDENTITY_DB_VOTER && ++p->n_ticks % OWN_LOOK_TICKS == 0)
         db_server_servers(p->dbserver, on_own_look, NULL);
 }
