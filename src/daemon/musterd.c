@@ -171,6 +171,7 @@ static bool make_parts(struct daemon *d, struct error **errp) {
                                   .self = d->self,
                                   .state_dir = d->options.state_dir,
                                   .run_dir = d->options.run_dir,
+                                  .uri = *d->options.hypervisor ? d->options.hypervisor : NULL,
                                   .datapath = datapath,
                                   .userdata = d};
     d->vms = vm_agent_new(&vms);

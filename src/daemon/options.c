@@ -24,6 +24,8 @@ static const char help[] =
     "  --netboot FILE        the program muster-netboot (default: from PATH, MUSTER_NETBOOT)\n"
     "  --xapi-socket PATH    where tools of XenServer look for the local API (default /var/lib/xcp/xapi; \"\": "
     "nowhere)\n"
+    "  --hypervisor URI      of libvirt, such as xen:///system (default: QEMU by a libvirtd of its own; "
+    "MUSTER_HYPERVISOR)\n"
     "  --https-port PORT     default 443\n"
     "  --log-level LEVEL     err, warn, notice, info or debug (default info)\n"
     "  --help, --version\n"
@@ -56,18 +58,24 @@ static void wrong(const char *what, const char *value) {
 }
 
 void options_parse(struct options *ret, int argc, char **argv) {
-    enum { STATE = 256, RUN, SCHEMA, NETBOOT, XAPI, PORT, LEVEL, HELP, VERSION };
-    static const struct option longs[] = {
-        {"state-dir", required_argument, NULL, STATE},  {"run-dir", required_argument, NULL, RUN},
-        {"schema", required_argument, NULL, SCHEMA},    {"netboot", required_argument, NULL, NETBOOT},
-        {"xapi-socket", required_argument, NULL, XAPI}, {"https-port", required_argument, NULL, PORT},
-        {"log-level", required_argument, NULL, LEVEL},  {"help", no_argument, NULL, HELP},
-        {"version", no_argument, NULL, VERSION},        {0}};
+    enum { STATE = 256, RUN, SCHEMA, NETBOOT, HYPERVISOR, XAPI, PORT, LEVEL, HELP, VERSION };
+    static const struct option longs[] = {{"state-dir", required_argument, NULL, STATE},
+                                          {"run-dir", required_argument, NULL, RUN},
+                                          {"schema", required_argument, NULL, SCHEMA},
+                                          {"netboot", required_argument, NULL, NETBOOT},
+                                          {"hypervisor", required_argument, NULL, HYPERVISOR},
+                                          {"xapi-socket", required_argument, NULL, XAPI},
+                                          {"https-port", required_argument, NULL, PORT},
+                                          {"log-level", required_argument, NULL, LEVEL},
+                                          {"help", no_argument, NULL, HELP},
+                                          {"version", no_argument, NULL, VERSION},
+                                          {0}};
     *ret = (struct options){.state_dir = from_environment("MUSTER_STATE_DIR", "/var/lib/muster"),
                             .run_dir = from_environment("MUSTER_RUN_DIR", "/run/muster"),
                             .switch_run_dir = "/run/openvswitch",
                             .schema_path = from_environment("MUSTER_SCHEMA", find_schema()),
                             .netboot_path = from_environment("MUSTER_NETBOOT", "muster-netboot"),
+                            .hypervisor = from_environment("MUSTER_HYPERVISOR", ""),
                             .xapi_socket = "/var/lib/xcp/xapi",
                             .https_port = 443,
                             .log_level = LOG_LEVEL_INFO};
@@ -86,6 +94,9 @@ void options_parse(struct options *ret, int argc, char **argv) {
             break;
         case NETBOOT:
             ret->netboot_path = optarg;
+            break;
+        case HYPERVISOR:
+            ret->hypervisor = optarg;
             break;
         case XAPI:
             ret->xapi_socket = optarg;

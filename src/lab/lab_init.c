@@ -164,7 +164,8 @@ static void netboot(struct init *i, const char *step) {
 
 /* As its unit has it: SIGPWR is the goodbye of a host that goes down, where SIGTERM would end the daemon alone. */
 static void start_musterd(struct init *i) {
-    static const char *const argv[] = {"musterd", NULL};
+    static const char *const argv[] = {
+        "/bin/sh", "-c", "set -a; [ ! -r /etc/default/musterd ] || . /etc/default/musterd; exec musterd", NULL};
     const struct service_plan plan = {.name = "musterd",
                                       .argv = argv,
                                       .stop_signal = SIGPWR,

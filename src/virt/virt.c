@@ -479,6 +479,10 @@ bool virt_is_gone(const struct virt *v) {
     return v->is_dead;
 }
 
+const char *virt_domain_type(const struct virt *v) {
+    return str_starts(v->uri, "test:") ? "test" : str_starts(v->uri, "xen:") ? "xen" : NULL;
+}
+
 bool virt_is_up(const struct virt *v) {
     return v->conn && !v->restarting;
 }

@@ -50,6 +50,8 @@ struct virt;
 struct virt *virt_new(const struct virt_config *config);
 /* Waits for the requests under way; their `done` is called. The daemon and the VMs stay. */
 void virt_free(struct virt *v);
+/* Of the XML of its domains where the URI names another driver than QEMU's: "test", "xen"; else NULL. */
+const char *virt_domain_type(const struct virt *v);
 bool virt_is_up(const struct virt *v);
 /*
  * Calls `fn` once: with NULL when it is up (at once, if it is), with an error when it is not after `wait_ms`, cannot be

@@ -323,7 +323,7 @@ static void on_timer(struct loop_source *s, void *userdata) {
 /* ---- making room ---- */
 
 static bool open_pipe(struct vm_admit *m, struct error **errp) {
-    struct virt_host host = {.has_kvm = !virt_kvm_trouble()};
+    struct virt_host host = {.has_kvm = !virt_kvm_trouble(), .type = virt_domain_type(m->a->virt)};
     _cleanup_free_ char *run = strf("%s/vm", m->a->run_dir), *dir = strf("%s/vm-arriving", m->a->run_dir), *xml = NULL;
     _cleanup_buf_ struct buf head = BUF_INIT;
     char text[UUID_TEXT_SIZE];

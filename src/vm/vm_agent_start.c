@@ -114,7 +114,7 @@ static void launch(struct starting *s) {
         if (nics->set.items[i].type == VALUE_MAP)
             vm_nic_fit(a, &nics->set.items[i]);
     _cleanup_free_ char *run = strf("%s/vm", a->run_dir);
-    struct virt_host host = {.run_dir = run, .has_kvm = !virt_kvm_trouble()};
+    struct virt_host host = {.run_dir = run, .has_kvm = !virt_kvm_trouble(), .type = virt_domain_type(a->virt)};
     struct virt_request r = {.op = s->restore ? VIRT_RESTORE : VIRT_START,
                              .vm = s->vm,
                              .paused = s->paused,
