@@ -11,6 +11,7 @@
 #include "wire/value_json.h"
 
 #define RESUME_MS 30000
+#define GRACE_MS 5000 /* until it is known who is live, and who is not */
 #define MAX_JOURNAL_SIZE (1024 * 1024)
 
 char *net_change_journal(const struct net_change *ch) {
@@ -72,7 +73,6 @@ static bool read_journal(struct net_change *ch, const char *text) {
     for (size_t i = 0; i < hosts->set.n; i++) {
         struct awaited *w = &ch->hosts[ch->n_hosts];
         if (uuid_parse(value_str(&hosts->set.items[i]), &w->host) && db_get(api_db(ch->api), CLASS_host, &w->host)) {
-            w->is_ignored = !api_host_is_live(ch->api, &w->host);
             w->is_concerned = true;
             ch->n_hosts++;
         }
@@ -109,14 +109,16 @@ static void resume(struct net_changes *all, const char *key, const char *id, con
                "seconds, and taken back otherwise",
                id, ch->what, RESUME_MS / 1000);
     net_change_keep_lifted(ch);
-    net_change_wait(ch, RESUME_MS);
+    /* This coordinator may have heard of nobody yet: a host counts as away when it is not heard in time. */
+    ch->after_grace_ms = RESUME_MS - GRACE_MS;
+    net_change_wait(ch, GRACE_MS);
 }
 
 static void on_batch(struct db *d, uint64_t generation, void *userdata) {
     struct net_changes *all = userdata;
     const struct row *pool = db_pool(d);
-    if (!pool || !api_is_coordinator(all->api))
-        return;
+    if (!pool || !api_is_coordinator(all->api) || !db_get_status(d).in_step)
+        return; /* rows of the past may name a change that has ended */
     const struct value *config = row_value(pool, FIELD_pool_other_config);
     for (size_t i = 0; i < config->map.n; i++) {
         const char *key = config->map.pairs[i].key;

@@ -82,6 +82,7 @@ struct net_change {
     struct error *failure;
     struct db_watch *watch;
     struct loop_source *deadline;
+    uint64_t after_grace_ms;             /* of one that was left behind; 0: it is known who is live */
     unsigned n_open;                     /* questions to hosts without an answer */
     void (*then)(struct net_change *ch); /* when all are answered */
     struct call *decision;               /* of network_change_confirm or _revert; kept */

@@ -227,8 +227,7 @@ void net_change_keep_lifted(struct net_change *ch) {
         return;
     ch->measuring = xcalloc(db_count(d, CLASS_host) + 1, sizeof(*ch->measuring));
     for (const struct row *r = db_first(d, CLASS_host); r; r = db_next(d, r))
-        if (api_host_is_live(ch->api, &r->uuid))
-            ch->measuring[ch->n_measuring++] = (struct measuring){.host = r->uuid};
+        ch->measuring[ch->n_measuring++] = (struct measuring){.host = r->uuid};
     hold_lifted(ch);
     renew(ch->renewal, ch);
 }

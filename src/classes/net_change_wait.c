@@ -246,8 +246,21 @@ static void host_changed(struct db *d, enum db_event event, const struct row *r,
     }
 }
 
+/* Hosts that are away do their part when they are back; the others have the rest of the time. */
+static void grace_is_over(struct net_change *ch) {
+    for (size_t i = 0; i < ch->n_hosts; i++)
+        ch->hosts[i].is_ignored |= !api_host_is_live(ch->api, &ch->hosts[i].host);
+    loop_timer_set(ch->deadline, ch->after_grace_ms);
+    ch->after_grace_ms = 0;
+    look(ch);
+}
+
 static void too_late(struct loop_source *s, void *userdata) {
     struct net_change *ch = userdata;
+    if (ch->after_grace_ms) {
+        grace_is_over(ch);
+        return;
+    }
     for (size_t i = 0; i < ch->n_hosts; i++) {
         if (!ch->hosts[i].is_done && !ch->hosts[i].is_ignored && !ch->hosts[i].is_gated) {
             ch->hosts[i].is_ignored = true;

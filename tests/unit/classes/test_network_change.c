@@ -2,6 +2,7 @@
 /* How a change is tried, refused, forced, held, undone, and ended by a coordinator that did not begin it. */
 #include "base/str.h"
 #include "classes/net_change.h"
+#include "db/db_internal.h"
 #include "net_fixture.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -215,12 +216,11 @@ static void test_journal(void **state) {
     answer_free(a);
 }
 
-/* The coordinator has died with the rows written: another process finds what would undo it in them. */
-static void test_left_behind(void **state) {
-    struct nf *nf = *state;
+/* The coordinator has died with the rows of an MTU for hosts[1] written: another process finds what would undo it. */
+static void leave_behind(struct nf *nf) {
     char uuid[UUID_TEXT_SIZE], host[UUID_TEXT_SIZE];
+    nf->fx->db->status.in_step = true;
     fx_set(nf->fx, CLASS_network, &nf->networks[0], FIELD_network_MTU, value_int(9000));
-    nf->obedience[1] = SILENT;
     struct value config = value_map();
     value_map_add(&config, "network-change-timeout", value_string("60")); /* a setting, no change */
     value_map_add(
@@ -231,6 +231,16 @@ static void test_left_behind(void **state) {
                       uuid_text(&nf->fx->hosts[1], host), uuid_text(&nf->networks[0], uuid)));
     fx_set(nf->fx, CLASS_pool, &nf->fx->pool, FIELD_pool_other_config, config);
     fx_settle(nf->fx);
+}
+
+static bool is_left(struct nf *nf) {
+    return value_map_get(row_value(db_pool(nf->fx->db), FIELD_pool_other_config), "network-change-0a0b0c") != NULL;
+}
+
+static void test_left_behind(void **state) {
+    struct nf *nf = *state;
+    nf->obedience[1] = SILENT;
+    leave_behind(nf);
     loop_sim_advance(nf->fx->sim, 10000);
     assert_int_equal(mtu(nf), 9000);        /* the host may yet come to it */
     assert_true(n_asked("net_renew") >= 9); /* and the others hold their legs up for it, */
@@ -238,9 +248,33 @@ static void test_left_behind(void **state) {
     loop_sim_advance(nf->fx->sim, 60000);
     assert_int_equal(mtu(nf), 1500);
     assert_int_equal(n_asked("net_lower"), 3); /* until it has ended */
-    assert_string_equal(journal(nf), "network-change-timeout");
+    assert_false(is_left(nf));
     assert_string_equal(value_map_str(&history.set.items[0], "id"), "0a0b0c");
     assert_string_equal(value_map_str(&history.set.items[0], "outcome"), "taken back");
+}
+
+/* A coordinator that has just started has heard of nobody yet: none of them is away for that. */
+static void test_left_behind_unheard(void **state) {
+    struct nf *nf = *state;
+    nf_set_live(nf, 1, false);
+    leave_behind(nf);
+    loop_sim_advance(nf->fx->sim, 2000);
+    nf_set_live(nf, 1, true);
+    nf->obedience[1] = SILENT;
+    loop_sim_advance(nf->fx->sim, 10000);
+    assert_true(is_left(nf));
+    loop_sim_advance(nf->fx->sim, 60000);
+    assert_int_equal(mtu(nf), 1500);
+}
+
+static void test_left_behind_away(void **state) {
+    struct nf *nf = *state;
+    nf_set_live(nf, 1, false);
+    leave_behind(nf);
+    loop_sim_advance(nf->fx->sim, 8000);
+    assert_false(is_left(nf));
+    assert_int_equal(mtu(nf), 9000);
+    assert_string_equal(value_map_str(&history.set.items[0], "outcome"), "applied");
 }
 
 int main(void) {
@@ -251,6 +285,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_undo, setup, teardown),
         cmocka_unit_test_setup_teardown(test_journal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_left_behind, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_left_behind_unheard, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_left_behind_away, setup, teardown),
     };
     return cmocka_run_group_tests_name("network_change", tests, NULL, NULL);
 }
