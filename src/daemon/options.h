@@ -11,10 +11,10 @@ struct options {
     const char *switch_run_dir; /* /run/openvswitch */
     const char *schema_path;    /* MUSTER_SCHEMA: muster.ovsschema */
     const char *netboot_path;   /* MUSTER_NETBOOT: the program muster-netboot */
-    const char *hypervisor;     /* MUSTER_HYPERVISOR: a URI of libvirt; "": the host's own daemon, started when needed */
-    const char *xapi_socket;    /* XenServer's path for tools that look there; "" for none */
-    uint16_t https_port;        /* 443 */
-    int log_level;              /* enum log_level */
+    const char *hypervisor;  /* MUSTER_HYPERVISOR: a URI of libvirt; "": the host's own daemon, started when needed */
+    const char *xapi_socket; /* XenServer's path for tools that look there; "" for none */
+    uint16_t https_port;     /* 443 */
+    int log_level;           /* enum log_level */
 };
 
 /* Exits by itself for --help, --version and wrong options. */
