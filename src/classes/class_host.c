@@ -99,6 +99,15 @@ void host_restart_agent(struct call *c) {
         class_host_op(c, API_HOST_RESTART_AGENT, &h->uuid, /* args= */ NULL);
 }
 
+void host_set_https_only(struct call *c) {
+    const struct row *h = call_arg_row(c, 0);
+    if (!h)
+        return;
+    struct db_txn *t = db_txn_new(call_db(c), "host.set_https_only");
+    db_txn_set(t, CLASS_host, &h->uuid, FIELD_host_plain_http, value_bool(!call_arg_bool(c, 1)));
+    call_commit(c, t, NULL, NULL);
+}
+
 void host_set_hostname_live(struct call *c) {
     const struct row *h = live_host(c);
     const char *name = call_arg_str(c, 1);

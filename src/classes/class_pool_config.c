@@ -152,3 +152,13 @@ void pool_network_config_apply(struct call *c) {
     net_ops_done(&ops);
     net_change_start(c, hosts, n, NET_CHANGE_SKIP_OFFLINE, apply);
 }
+
+void pool_set_https_only(struct call *c) {
+    if (!call_arg_row(c, 0))
+        return;
+    struct db *d = call_db(c);
+    struct db_txn *t = db_txn_new(d, "pool.set_https_only");
+    for (const struct row *h = db_first(d, CLASS_host); h; h = db_next(d, h))
+        db_txn_set(t, CLASS_host, &h->uuid, FIELD_host_plain_http, value_bool(!call_arg_bool(c, 1)));
+    call_commit(c, t, NULL, NULL);
+}

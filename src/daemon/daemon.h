@@ -41,6 +41,7 @@ struct daemon {
     struct cli_server *cli;
     struct transfers *transfers;
     struct tls_context *https;
+    bool is_plain, plain_failed; /* the port without TLS is open; could not be opened */
     struct uuid self;
     bool going_down;
     bool restart;
@@ -57,6 +58,8 @@ void daemon_hooks_serve(struct daemon *d); /* once there is a pool channel */
 bool daemon_serve_local(struct daemon *d, struct error **errp) _warn_unused_;
 /* HTTPS on all addresses, with the host's certificate; again after the certificate has changed. */
 bool daemon_serve_https(struct daemon *d, struct error **errp) _warn_unused_;
+/* The port without TLS, open or closed as this host's row wants it; host.https_only says how it is. */
+void daemon_serve_plain(struct daemon *d);
 /* daemon_state.c: membership: what the parts report, and what follows. */
 void daemon_state_init(struct daemon *d);
 void daemon_state_changed(void *userdata);

@@ -45,3 +45,19 @@ bool daemon_serve_https(struct daemon *d, struct error **errp) {
                 tls_context_shown_trouble(d->https));
     return d->https && http_server_listen(d->http, "::", d->options.https_port, 0, d->https, errp);
 }
+
+void daemon_serve_plain(struct daemon *d) {
+    const struct row *host = db_get(d->db, CLASS_host, &d->self);
+    bool is_wanted = host && row_bool(host, FIELD_host_plain_http);
+    _cleanup_error_ struct error *e = NULL;
+    if (is_wanted && !d->is_plain) {
+        d->is_plain = http_server_listen(d->http, "::", d->options.http_port, 0, NULL, &e);
+        if (!d->is_plain && !d->plain_failed)
+            log_err("clients cannot come without TLS, though they may: %s", error_text(e));
+        d->plain_failed = !d->is_plain;
+    } else if (!is_wanted && d->is_plain) {
+        d->is_plain = !http_server_unlisten(d->http, "::", d->options.http_port);
+    }
+    if (host)
+        db_volatile_set(d->db, &d->self, CLASS_host, &d->self, FIELD_host_https_only, value_bool(!d->is_plain));
+}

@@ -36,8 +36,10 @@ static void on_first_proof(void *userdata) {
 
 static void on_own_row(struct db *db, enum db_event event, const struct row *r, void *userdata) {
     struct daemon *d = userdata;
-    if (uuid_eq(&r->uuid, &d->self))
-        look_at_sizes(d);
+    if (!uuid_eq(&r->uuid, &d->self))
+        return;
+    look_at_sizes(d);
+    daemon_serve_plain(d);
 }
 
 static void measure(struct daemon *d) {

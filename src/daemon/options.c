@@ -27,6 +27,7 @@ static const char help[] =
     "  --hypervisor URI      of libvirt, such as xen:///system (default: QEMU by a libvirtd of its own; "
     "MUSTER_HYPERVISOR)\n"
     "  --https-port PORT     default 443\n"
+    "  --http-port PORT      without TLS, where https_only was turned off (default 80)\n"
     "  --log-level LEVEL     err, warn, notice, info or debug (default info)\n"
     "  --help, --version\n"
     "\n"
@@ -58,7 +59,7 @@ static void wrong(const char *what, const char *value) {
 }
 
 void options_parse(struct options *ret, int argc, char **argv) {
-    enum { STATE = 256, RUN, SCHEMA, NETBOOT, HYPERVISOR, XAPI, PORT, LEVEL, HELP, VERSION };
+    enum { STATE = 256, RUN, SCHEMA, NETBOOT, HYPERVISOR, XAPI, PORT, HTTP_PORT, LEVEL, HELP, VERSION };
     static const struct option longs[] = {{"state-dir", required_argument, NULL, STATE},
                                           {"run-dir", required_argument, NULL, RUN},
                                           {"schema", required_argument, NULL, SCHEMA},
@@ -66,6 +67,7 @@ void options_parse(struct options *ret, int argc, char **argv) {
                                           {"hypervisor", required_argument, NULL, HYPERVISOR},
                                           {"xapi-socket", required_argument, NULL, XAPI},
                                           {"https-port", required_argument, NULL, PORT},
+                                          {"http-port", required_argument, NULL, HTTP_PORT},
                                           {"log-level", required_argument, NULL, LEVEL},
                                           {"help", no_argument, NULL, HELP},
                                           {"version", no_argument, NULL, VERSION},
@@ -78,6 +80,7 @@ void options_parse(struct options *ret, int argc, char **argv) {
                             .hypervisor = from_environment("MUSTER_HYPERVISOR", ""),
                             .xapi_socket = "/var/lib/xcp/xapi",
                             .https_port = 443,
+                            .http_port = 80,
                             .log_level = LOG_LEVEL_INFO};
     enum log_level level;
     int64_t port;
@@ -102,9 +105,10 @@ void options_parse(struct options *ret, int argc, char **argv) {
             ret->xapi_socket = optarg;
             break;
         case PORT:
+        case HTTP_PORT:
             if (!str_parse_int(optarg, 1, 65535, &port))
                 wrong("no port:", optarg);
-            ret->https_port = (uint16_t)port;
+            *(c == PORT ? &ret->https_port : &ret->http_port) = (uint16_t)port;
             break;
         case LEVEL:
             if (!log_level_parse(optarg, &level))

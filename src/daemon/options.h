@@ -14,6 +14,7 @@ struct options {
     const char *hypervisor;  /* MUSTER_HYPERVISOR: a URI of libvirt; "": the host's own daemon, started when needed */
     const char *xapi_socket; /* XenServer's path for tools that look there; "" for none */
     uint16_t https_port;     /* 443 */
+    uint16_t http_port;      /* 80; open only where host.https_only was turned off */
     int log_level;           /* enum log_level */
 };
 
