@@ -12,6 +12,7 @@
 #define TURN_STEP_MS 200
 #define TURN_STEPS 25
 #define TURN_DEADLINE_MS 2000
+#define BUSY_STEPS 25      /* of TURN_STEP_MS */
 #define GATHER_MS 300      /* hosts that are told together do not speak at the same moment */
 #define GOING_MAX_MS 30000 /* of one that said so and then neither went nor was lost */
 
@@ -71,6 +72,7 @@ struct shutdown {
     struct pool *p;
     struct loop_source *timer;
     unsigned n_steps; /* told to wait */
+    unsigned n_busy;  /* the own server was at work */
     bool told_to_keep;
     pool_done_fn *done;
     void *userdata;
@@ -152,8 +154,33 @@ static void ask_turn(struct loop_source *timer, void *userdata) {
         pool_channel_call(p->channel, pool_leader(p), "db_turn", value_map(), TURN_DEADLINE_MS, on_turn, s);
 }
 
-static void shutdown_now(void *userdata) {
-    shutdown_end(userdata, NULL);
+/*
+ * The last voter keeps the data: it never leaves. Where a quorum is missing nobody can. The coordinator stays until
+ * those that go with it have had their turn, though it may have no vote itself.
+ */
+static bool can_leave(const struct pool *p) {
+    _cleanup_strv_ struct strv others = pool_voter_addresses(p, /* without_self= */ true);
+    return (p->identity.database == IDENTITY_DB_VOTER || pool_is_coordinator(p)) && others.n &&
+           db_get_status(p->config.db).has_quorum && !db_server_is_busy(p->dbserver);
+}
+
+static void begin_turns(struct shutdown *s) {
+    loop_source_free(s->timer);
+    s->timer = loop_add_timer(s->p->config.loop, 0, ask_turn, s);
+}
+
+/* A vote that is being given at this moment is awaited, and given back: it would count, and nobody would cast it. */
+static void begin_to_leave(struct loop_source *timer, void *userdata) {
+    struct shutdown *s = userdata;
+    struct pool *p = s->p;
+    /* One that has just come is followed a moment later. */
+    bool is_new = s->n_busy && p->identity.database == IDENTITY_DB_VOTER && !db_get_status(p->config.db).has_quorum;
+    if ((db_server_is_busy(p->dbserver) || is_new) && ++s->n_busy < BUSY_STEPS)
+        loop_timer_set(s->timer, TURN_STEP_MS);
+    else if (can_leave(p))
+        begin_turns(s);
+    else
+        shutdown_end(s, NULL);
 }
 
 void pool_prepare_shutdown(struct pool *p, pool_done_fn *done, void *userdata) {
@@ -164,14 +191,5 @@ void pool_prepare_shutdown(struct pool *p, pool_done_fn *done, void *userdata) {
     }
     struct shutdown *s = xnew0(struct shutdown);
     *s = (struct shutdown){.p = p, .done = done, .userdata = userdata};
-    _cleanup_strv_ struct strv others = pool_voter_addresses(p, /* without_self= */ true);
-    /*
-     * The last voter keeps the data: it never leaves. Where a quorum is missing nobody can. The coordinator stays
-     * until those that go with it have had their turn, though it may have no vote itself.
-     */
-    if ((p->identity.database == IDENTITY_DB_VOTER || pool_is_coordinator(p)) && others.n &&
-        db_get_status(p->config.db).has_quorum && !db_server_is_busy(p->dbserver))
-        s->timer = loop_add_timer(p->config.loop, 0, ask_turn, s);
-    else
-        loop_defer(p->config.loop, shutdown_now, s);
+    s->timer = loop_add_timer(p->config.loop, 0, begin_to_leave, s);
 }
