@@ -16,7 +16,7 @@ help:
 	  'make test-hosts   the longer tests of whole hosts: pools, storage, VMs, repairs, the kernel datapath' \
 	  'make stories  play the stories once, each on a fresh lab (without those that a file by-hand leaves out)' \
 	  'make story NAME=jumbo-management   play one story' \
-	  'make bench    measure, ours beside a peer or a floor (CHECK=1: fail when a figure misses its target)' \
+	  'make bench    measure, ours beside a peer or a floor (CHECK=1: fail when a figure misses its target; QUICK=1: without ten minutes of busy loops)' \
 	  'make faults   play a table of faults on a lab of four hosts; the report goes to docs/fault-report.md (QUICK=1: a part, in five minutes)' \
 	  'make soak     repeat the stories for hours; figures go to docs/soak.md' \
 	  'make soak-sim SECONDS=600   play seeds of the simulation that were not played before' \
