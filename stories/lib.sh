@@ -187,8 +187,22 @@ hosts_table() {
             END { told() }' | sort -V || true
 }
 
+# how_it_stands: where each host of the lab is and how it got there, for who reads only the end of what a story printed.
+how_it_stands() {
+    local h
+    printf '\nHow the lab stands\n'
+    quiet_lab status 2>&1 | cut -c1-130
+    for h in h1 h2 h3 h4; do
+        {
+            quiet_lab exec "$h" -- grep -aE "goes from '|musterd is up|^[^ ]* [^ ]* (err|crit)" /var/log/musterd.log
+            grep -aE 'was ended by|ended with|: (on|off|stopping): ' "$LAB_DIR/log/$h.log" | tail -n 3
+        } 2>/dev/null | tail -n 6 | cut -c1-150
+    done
+}
+
 story_end() {
     local status=$?
+    [ $status -eq 0 ] || how_it_stands || true
     if [ -n "$STORY_FIRST_LAB" ]; then
         [ $status -eq 0 ] || [ -z "${STORY_LOGS:-}" ] || { mkdir -p "$STORY_LOGS" && quiet_lab logs --all >"$STORY_LOGS/second.log" 2>&1; }
         first_lab

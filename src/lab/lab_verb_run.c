@@ -71,16 +71,32 @@ int verb_shell(const struct verb_context *c, int argc, char **argv) {
     return code < 0 ? verb_fail(err) : code;
 }
 
+/* The first host that is on; the desk says whom it asks when that is not the first of all. NULL: none is. */
+static const char *first_host_on(const struct lab *lab) {
+    _cleanup_buf_ struct buf passed = BUF_INIT;
+    for (unsigned i = 0; i < lab->topo.n_hosts; i++) {
+        const struct topo_host *h = &lab->topo.hosts[i];
+        struct node_state s;
+        _cleanup_error_ struct error *unknown = NULL;
+        bool known = node_state_load(lab, h->name, &s, &unknown);
+        if (known && s.power == POWER_ON) {
+            if (passed.size > 0)
+                fprintf(stderr, "muster-lab: %s asking '%s'\n", buf_str(&passed), h->name);
+            return h->address;
+        }
+        buf_addf(&passed, "%s'%s' is %s (%s);", passed.size ? " " : "", h->name,
+                 known ? power_name(s.power) : "unknown", known ? s.stage : error_text(unknown));
+    }
+    return NULL;
+}
+
 /* From the desk, `xe` speaks to a host as an administrator's machine does. The first host that is on is asked; what is
  * given on the command line (-s and the like) comes later and wins. */
 static int xe_from_desk(const struct lab *lab, int argc, char **argv, struct error **errp) {
-    const char *server = NULL;
-    for (unsigned i = 0; !server && i < lab->topo.n_hosts; i++) {
-        struct node_state s;
-        _cleanup_error_ struct error *ignored = NULL;
-        if (node_state_load(lab, lab->topo.hosts[i].name, &s, &ignored) && s.power == POWER_ON)
-            server = lab->topo.hosts[i].address;
-    }
+    bool own = false;
+    for (int i = 0; i < argc; i++)
+        own = own || str_eq(argv[i], "-s");
+    const char *server = own ? "" : first_host_on(lab);
     if (!server) {
         error_setf(errp, LAB_ERROR, "No host of the lab is on. Switch one on with: muster-lab power-on HOST");
         return -1;
@@ -89,9 +105,6 @@ static int xe_from_desk(const struct lab *lab, int argc, char **argv, struct err
     size_t n = 0;
     /* What the desk remembers (the keys that hosts have shown) is in its own home, and goes with the lab. */
     full[n++] = "xe";
-    bool own = false;
-    for (int i = 0; i < argc; i++)
-        own = own || str_eq(argv[i], "-s");
     if (!own) {
         const char *const login[] = {"-s", server, "-u", "root", "-pw", lab->password};
         memcpy(full + n, login, sizeof(login));
