@@ -130,6 +130,12 @@ const struct stream_peer *http_get_peer(const struct http_request *req) {
     return req->conn ? stream_get_peer(req->conn->stream) : req->peer;
 }
 
+bool http_is_trusted(const struct http_request *req, const struct tls_trust *trust, const char *name,
+                     struct tls_vouched *ret) {
+    *ret = (struct tls_vouched){.why = "the connection is gone"};
+    return req->conn && stream_is_trusted(req->conn->stream, trust, name, ret);
+}
+
 struct loop *http_get_loop(const struct http_request *req) {
     return req->loop;
 }

@@ -67,6 +67,9 @@ const struct http_head *http_get_head(const struct http_request *req);
 const char *http_get_body(const struct http_request *req,
                           size_t *ret_size); /* NUL-terminated behind its size; "" when none */
 const struct stream_peer *http_get_peer(const struct http_request *req);
+/* See stream_is_trusted; false, too, once the connection is gone. */
+bool http_is_trusted(const struct http_request *req, const struct tls_trust *trust, const char *name,
+                     struct tls_vouched *ret);
 struct loop *http_get_loop(const struct http_request *req);
 /* user:password of "Authorization: Basic"; false when absent or malformed. The caller wipes and frees both. */
 bool http_get_basic_auth(const struct http_request *req, char **ret_user, char **ret_password);

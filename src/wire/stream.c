@@ -749,6 +749,12 @@ const struct stream_peer *stream_get_peer(const struct stream *s) {
     return &s->peer;
 }
 
+bool stream_is_trusted(const struct stream *s, const struct tls_trust *trust, const char *name,
+                       struct tls_vouched *ret) {
+    *ret = (struct tls_vouched){.why = "no certificate was shown"};
+    return s->ssl && tls_trust_judge(trust, s->ssl, name, ret);
+}
+
 struct loop *stream_get_loop(const struct stream *s) {
     return s->loop;
 }

@@ -11,6 +11,7 @@
 
 #include "loop/loop.h"
 #include "wire/tls.h"
+#include "wire/tls_trust.h"
 
 struct stream;
 
@@ -79,6 +80,10 @@ void stream_free(struct stream *s); /* accepts NULL */
 void stream_finish(struct stream *s, unsigned deadline_ms);
 
 const struct stream_peer *stream_get_peer(const struct stream *s);
+/* Whether the certificate that the other end has shown stands for a login in this name; see tls_trust_judge. Only once
+ * the stream is ready; false without TLS. */
+bool stream_is_trusted(const struct stream *s, const struct tls_trust *trust, const char *name,
+                       struct tls_vouched *ret);
 struct loop *stream_get_loop(const struct stream *s);
 const char *stream_error_text(const struct stream *s); /* after `end` with r < 0: one line for a log, never NULL */
 
