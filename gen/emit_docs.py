@@ -44,6 +44,8 @@ def _call(call):
     facts = [f"role {call.role}"]
     if call.has_async:
         facts.append("also as `Async.`")
+    if call.with_certificate:
+        facts.append("open to logins with a client certificate")
     if call.place == "local":
         facts.append("answered by the host that is asked")
     yield f"{call.doc} *({'; '.join(facts)})*\n\n"

@@ -198,6 +198,7 @@ def source(model):
             f"     .result = {types.ref(call.result)}, .params = {params}, .n_params = {len(call.params)},\n"
             f"     .has_session = {str(call.has_session).lower()}, .has_async = {str(call.has_async).lower()},"
             f" .role = {role(call.role)}, .place = CALL_{call.place.upper()},\n"
+            f"     .with_certificate = {str(call.with_certificate).lower()},\n"
             f"     .handler = {handler_index.get(call.full_name, -1)}, .planned_error = {error}, .planned_reason = {reason},\n"
             f"     .doc = {c_string(call.doc)}}},\n"
         )

@@ -73,6 +73,7 @@ class Call:
     place: str = "coordinator"
     has_session: bool = True
     has_async: bool = False
+    with_certificate: bool = False  # open to who logs in with a certificate, too, whose role is read-only
     field: str = ""
     builtin: bool = False
     planned: tuple | None = None  # (error code, reason)
@@ -303,6 +304,7 @@ def _load_call(name, data, class_name, where):
         place=t.take("place", str, "coordinator"),
         has_session=t.take("session", bool, True),
         has_async=t.take("async", bool, True),
+        with_certificate=t.take("with_certificate", bool, False),
         builtin=t.take("builtin", bool, False),
         planned=planned,
         doc=t.take("doc", str, f"Not available: {planned[1]}" if planned else "", required=not planned),

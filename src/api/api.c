@@ -3,6 +3,7 @@
 
 #include "api/audit_log.h"
 #include "api/call_private.h"
+#include "api/client_certificates.h"
 #include "api/events.h"
 #include "api/tasks.h"
 #include "auth/throttle.h"
@@ -80,6 +81,7 @@ struct api *api_new(const struct api_config *config) {
     a->tasks = tasks_new();
     a->events = events_new(a);
     a->throttle = throttle_new();
+    a->certificates = client_certificates_new(a);
     a->audit = config->audit_path ? audit_log_new(config->audit_path) : NULL;
     a->expiry_timer = loop_add_timer(config->loop, EXPIRY_MS, expire, a);
     a->heartbeat_timer = loop_add_timer(config->loop, HEARTBEAT_MS, heartbeat, a);
@@ -100,6 +102,7 @@ void api_free(struct api *a) {
     a->events = NULL;
     while (a->calls)
         call_free(a->calls);
+    client_certificates_free(a->certificates);
     sessions_free(a->sessions);
     tasks_free(a->tasks);
     throttle_free(a->throttle);

@@ -74,9 +74,11 @@ void message_withdraw(struct api *a, const char *name, const char *obj_uuid);
 
 /* ---- requests that do not come over HTTP: tests, other parts of the daemon ---- */
 struct api_caller {
-    bool is_local;     /* unix socket: root */
-    bool is_pool_host; /* TLS client certificate of a host of this pool */
-    char address[64];  /* for the log and the throttle; "" when local */
+    bool is_local;            /* unix socket: root */
+    bool is_pool_host;        /* TLS client certificate of a host of this pool */
+    bool has_certificate;     /* one that stands for this login; see client_certificates.h */
+    int64_t certificate_ends; /* then: seconds since 1970 */
+    char address[64];         /* for the log and the throttle; "" when local */
 };
 
 /* The answer to one request; all borrowed, valid during the call of api_reply_fn. Exactly one of the three is set. */

@@ -51,6 +51,7 @@ struct api {
     struct tasks *tasks;
     struct events *events;
     struct throttle *throttle;
+    struct client_certificates *certificates;
     struct audit_log *audit; /* NULL: none on disk */
     struct loop_source *expiry_timer, *heartbeat_timer;
     struct buf method_names; /* JSON text of system.listMethods, made at first use */

@@ -127,6 +127,8 @@ static bool check_role(struct call *c, struct error **errp) {
         role = ROLE_INTERNAL;
     if (role >= c->def->role || !c->def->has_session)
         return true;
+    if (c->session && c->session->is_certificate && c->def->with_certificate)
+        return true;
     char name[MAX_METHOD];
     str_copy(name, sizeof(name), c->def->name);
     for (char *p = name; *p; p++)

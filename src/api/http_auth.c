@@ -2,6 +2,7 @@
 #include "api/http_auth.h"
 
 #include "api/call_private.h"
+#include "api/client_certificates.h"
 #include "auth/pam.h"
 #include "auth/throttle.h"
 #include "base/str.h"
@@ -191,6 +192,7 @@ void api_http_authenticate(struct api *a, struct http_request *req, enum role ne
     if (!session)
         session = http_get_cookie(req, "session_id");
     char *user, *password;
+    int64_t ends;
     if (session) {
         judge_session(j, session);
     } else if (http_get_basic_auth(req, &user, &password)) {
@@ -199,6 +201,8 @@ void api_http_authenticate(struct api *a, struct http_request *req, enum role ne
                api_peer_is_pool_host(a, peer->tls.common_name, peer->tls.key_fingerprint)) {
         j->who.is_pool_host = true;
         accept_user(j, peer->tls.common_name, ROLE_INTERNAL);
+    } else if (client_certificates_judge(a->certificates, req, &ends)) {
+        accept_user(j, client_certificates_name(a->certificates), ROLE_READ_ONLY);
     } else {
         refuse_unknown(j, "Show a session (session_id), or a user and a password.");
     }

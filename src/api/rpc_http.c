@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The RPC paths of the HTTP server: body in, dispatch, body out. */
 #include "api/call_private.h"
+#include "api/client_certificates.h"
 #include "base/str.h"
 #include "wire/http_server.h"
 #include "wire/rpc.h"
@@ -70,6 +71,8 @@ static void handle(struct api *a, struct http_request *req, bool is_json) {
         .originator = http_get_header(req, "originator"),
     };
     ex->rpc.n_params = 0;
+    if (str_eq(rq.method, "session.login_with_password") && !rq.caller.is_pool_host)
+        rq.caller.has_certificate = client_certificates_judge(a->certificates, req, &rq.caller.certificate_ends);
     struct call *c = api_dispatch(a, &rq, answered, ex);
     if (!c)
         return; /* and ex is gone */

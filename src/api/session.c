@@ -122,24 +122,39 @@ void sessions_close(struct sessions *ss, struct session *s) {
     session_unref(s);
 }
 
-void sessions_expire(struct sessions *ss, uint64_t now_ms) {
+void sessions_close_if(struct sessions *ss, sessions_pick_fn *pick, void *userdata) {
     /* Collected first: closing calls back into code that may look at the table. */
-    struct uuid *idle = NULL;
+    struct uuid *picked = NULL;
     size_t n = 0, pos = 0;
     struct uuid key;
     void *p;
     while (uuidmap_next(ss->by_uuid, &pos, &key, &p)) {
-        if (!is_over(ss, p, now_ms))
+        if (!pick(p, userdata))
             continue;
-        idle = xrealloc_array(idle, n + 1, sizeof(*idle));
-        idle[n++] = key;
+        picked = xrealloc_array(picked, n + 1, sizeof(*picked));
+        picked[n++] = key;
     }
     for (size_t i = 0; i < n; i++) {
-        struct session *s = uuidmap_get(ss->by_uuid, &idle[i]);
+        struct session *s = uuidmap_get(ss->by_uuid, &picked[i]);
         if (s)
             sessions_close(ss, s);
     }
-    free(idle);
+    free(picked);
+}
+
+struct moment {
+    const struct sessions *ss;
+    uint64_t now_ms;
+};
+
+static bool pick_over(const struct session *s, void *userdata) {
+    const struct moment *m = userdata;
+    return is_over(m->ss, s, m->now_ms);
+}
+
+void sessions_expire(struct sessions *ss, uint64_t now_ms) {
+    struct moment now = {ss, now_ms};
+    sessions_close_if(ss, pick_over, &now);
 }
 
 size_t sessions_count(const struct sessions *ss) {

@@ -29,9 +29,10 @@ struct session {
     char *user;
     char *originator;
     enum role role;
-    bool is_local_only; /* slave_local_login: for local calls of this host */
-    bool is_pool;       /* another host of the pool */
-    bool is_closed;     /* logged out or expired; only running calls still hold it */
+    bool is_local_only;  /* slave_local_login: for local calls of this host */
+    bool is_pool;        /* another host of the pool */
+    bool is_certificate; /* a client certificate took the place of a password */
+    bool is_closed;      /* logged out or expired; only running calls still hold it */
     uint64_t last_use_ms;
     uint64_t ends_ms;    /* it ends then, used or not; 0: it does not */
     int64_t last_active; /* wall clock, seconds */
@@ -54,6 +55,9 @@ struct session *sessions_add(struct sessions *ss, const struct uuid *uuid, const
 /* NULL when unknown or expired; otherwise marks it as used. */
 struct session *sessions_find(struct sessions *ss, const struct uuid *uuid, uint64_t now_ms, int64_t now_wall);
 void sessions_close(struct sessions *ss, struct session *s);
+/* Ends those that `pick` says true of. */
+typedef bool sessions_pick_fn(const struct session *s, void *userdata);
+void sessions_close_if(struct sessions *ss, sessions_pick_fn *pick, void *userdata);
 void sessions_expire(struct sessions *ss, uint64_t now_ms);
 size_t sessions_count(const struct sessions *ss);
 

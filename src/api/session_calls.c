@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Class session: logging in and out, and the record of a session, which has no row. */
 #include "api/call_private.h"
+#include "api/client_certificates.h"
 #include "api/tasks.h"
 #include "auth/pam.h"
 #include "auth/throttle.h"
@@ -20,14 +21,18 @@ static const char *source_of(const struct call *c) {
     return c->caller.is_local ? NULL : c->caller.address;
 }
 
-static void open_session(struct call *c, const char *user, bool is_local_only) {
+static struct session *open_session(struct call *c, const char *user, enum role role) {
     struct loop *l = api_loop(c->api);
     const char *originator = c->def->n_params > 3 ? call_arg_str(c, 3) : "";
     if (str_empty(originator))
         originator = str_or_empty(c->originator);
     api_take_session_limits(c->api);
-    struct session *s = sessions_add(c->api->sessions, /* uuid= */ NULL, user, originator, ROLE_POOL_ADMIN,
-                                     loop_now_ms(l), loop_wall_ms(l) / 1000);
+    return sessions_add(c->api->sessions, /* uuid= */ NULL, user, originator, role, loop_now_ms(l),
+                        loop_wall_ms(l) / 1000);
+}
+
+static void admit_root(struct call *c, const char *user, bool is_local_only) {
+    struct session *s = open_session(c, user, ROLE_POOL_ADMIN);
     s->is_local_only = is_local_only;
     s->is_pool = c->caller.is_pool_host;
     call_return_ref(c, &s->uuid);
@@ -68,18 +73,37 @@ static void checked(const struct auth_pam_result *r, void *userdata) {
     }
     throttle_succeeded(throttle, source_of(c), call_arg_str(c, 0), now);
     if (r->uid == 0)
-        open_session(c, r->user, login->is_local_only);
+        admit_root(c, r->user, login->is_local_only);
     else
         call_fail_code(c, ERR_SESSION_AUTHORIZATION_FAILED, call_arg_str(c, 0),
                        "only root may log in; other users have no role in this pool", NULL);
     free(login);
 }
 
+/* Whatever name and password come with it. Its role is the weakest; datamodel/ says which calls are open to it beyond.
+ */
+static void open_session_by_certificate(struct call *c) {
+    uint64_t now = loop_now_ms(api_loop(c->api));
+    int64_t left_s = c->caller.certificate_ends - loop_wall_ms(api_loop(c->api)) / 1000;
+    struct session *s = open_session(c, client_certificates_name(c->api->certificates), ROLE_READ_ONLY);
+    s->is_certificate = true;
+    s->ends_ms = now + (uint64_t)MAX(left_s, 1) * 1000;
+    call_return_ref(c, &s->uuid);
+}
+
 static void log_in(struct call *c, bool is_local_only) {
     struct api *a = c->api;
     const char *user = call_arg_str(c, 0), *password = call_arg_str(c, 1);
+    if (c->caller.has_certificate && !is_local_only) {
+        open_session_by_certificate(c);
+        return;
+    }
     if (c->caller.is_local || c->caller.is_pool_host) {
-        open_session(c, "root", is_local_only);
+        admit_root(c, "root", is_local_only);
+        return;
+    }
+    if (!*user) { /* as who relies on a certificate says it */
+        refuse(c, "neither a user nor a client certificate that this pool takes");
         return;
     }
     struct login *login = xnew0(struct login);
@@ -149,7 +173,7 @@ static struct value session_field(struct api *a, const struct session *s, int fi
     case FIELD_session_originator:
         return value_string(s->originator);
     case FIELD_session_client_certificate:
-        return value_bool(s->is_pool);
+        return value_bool(s->is_certificate);
     default:
         return model_empty_value(model_classes[CLASS_session].fields[field].type);
     }

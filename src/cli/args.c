@@ -20,6 +20,7 @@ static const struct {
     [ARGS_FINGERPRINT] = {"fingerprint", "XE_FINGERPRINT", true},
     [ARGS_CA] = {"ca", "XE_CA", true},
     [ARGS_INSECURE] = {"insecure", "XE_INSECURE", true},
+    [ARGS_CERTIFICATE] = {"certificate", "XE_CERTIFICATE", true},
     [ARGS_MINIMAL] = {"minimal", NULL, false},
     [ARGS_FORCE] = {"force", NULL, false},
     [ARGS_MULTIPLE] = {"multiple", NULL, false},

@@ -4,9 +4,9 @@
  * add. The nearer source wins: command line, XE_EXTRA_ARGS, XE_SERVER and its kind, ~/.xe. Pure but for blanking
  * passwords in argv; one thread.
  *
- * How a server is judged (fingerprint, ca, insecure) and how a network is changed (dry-run and its kind) are said with
- * dashes in front on the command line: without them those words are parameters of the command, as in "certificate-list
- * fingerprint=...".
+ * How a server is judged (fingerprint, ca, insecure, certificate) and how a network is changed (dry-run and its kind)
+ * are said with dashes in front on the command line: without them those words are parameters of the command, as in
+ * "certificate-list fingerprint=...".
  */
 #pragma once
 
@@ -30,6 +30,7 @@ enum args_text {
     ARGS_FINGERPRINT,
     ARGS_CA,
     ARGS_INSECURE,
+    ARGS_CERTIFICATE,
     ARGS_MINIMAL,
     ARGS_FORCE,
     ARGS_MULTIPLE,

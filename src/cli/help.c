@@ -9,9 +9,10 @@
     "          [param=value ...] [--switch ...]\n"                                                                     \
     "\n"                                                                                                               \
     "On a host of the pool neither server nor password are needed. XE_EXTRA_ARGS (with commas), XE_SERVER,\n"          \
-    "XE_PORT, XE_USERNAME, XE_PASSWORD, XE_PASSWORD_FILE, XE_FINGERPRINT and ~/.xe (name=value lines) may\n"           \
-    "say what is not typed.\n"                                                                                         \
-    "Switches: --minimal --multiple --force --fingerprint=SHA256 --ca=FILE --insecure --help --version\n"              \
+    "XE_PORT, XE_USERNAME, XE_PASSWORD, XE_PASSWORD_FILE, XE_FINGERPRINT, XE_CERTIFICATE and ~/.xe (name=value\n"      \
+    "lines) may say what is not typed.\n"                                                                              \
+    "Switches: --minimal --multiple --force --fingerprint=SHA256 --ca=FILE --insecure --certificate=FILE\n"            \
+    "--help --version\n"                                                                                               \
     "For commands that change networks: --dry-run [--prove], --force, --confirm, --checkpoint=SECONDS,\n"              \
     "--probes=ADDRESS,...\n"
 

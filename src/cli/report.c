@@ -33,6 +33,12 @@ static const struct {
     {"CLI_ABORTED", "Aborted\n", false},
     {"CLI_SAID", "", false}, /* it was said already, object by object */
     {"SESSION_AUTHENTICATION_FAILED", "Authentication failed\n", false},
+    {"CLI_CERTIFICATE_REFUSED",
+     "Authentication failed: the pool does not take the certificate in '%1$s'.\n"
+     "It must be valid now, not revoked, signed by an authority of pool-certificate-list, and in the name of the "
+     "pool's\n"
+     "client-certificate-auth-name. The coordinator's log says which it is not.\n",
+     false},
 };
 
 /* "uuid (name)" for a reference; other texts as they are. Caller frees. */

@@ -3,7 +3,10 @@
 
 #include <string.h>
 
+#include "base/fs.h"
 #include "cli/layout.h"
+
+#define FILE_MAX (64 * 1024)
 
 struct request request_new(struct xe *x, struct error **errp) {
     return (struct request){.x = x, .errp = errp};
@@ -26,6 +29,18 @@ void request_add(struct request *r, struct value v) {
 void request_add_text(struct request *r, const char *key, const char *fallback) {
     const char *v = fallback ? args_get(&r->x->args, key) : xe_need(r->x, key, r->errp);
     request_add(r, value_string(v ? v : fallback));
+}
+
+void request_add_file(struct request *r, const char *key, bool is_optional) {
+    const char *path = is_optional ? args_get(&r->x->args, key) : xe_need(r->x, key, r->errp);
+    _cleanup_buf_ struct buf text = BUF_INIT;
+    bool may = path && request_is_good(r) && xe_may_use_files(path, r->errp);
+    int n = may ? fs_read(path, FILE_MAX, &text) : 0;
+    if (n < 0)
+        error_errno(r->errp, n, "reading '%s'", path);
+    request_add(r, value_string(buf_str(&text)));
+    if (text.data) /* it may be a key */
+        explicit_bzero(text.data, text.size);
 }
 
 void request_add_bool(struct request *r, const char *key, bool fallback) {

@@ -19,9 +19,10 @@ struct request {
 struct request request_new(struct xe *x, struct error **errp);
 bool request_is_good(const struct request *r);
 
-void request_add(struct request *r, struct value v);                                /* takes v */
-void request_add_text(struct request *r, const char *key, const char *fallback);    /* NULL: it must be there */
-void request_add_bool(struct request *r, const char *key, bool fallback);           /* true or false */
+void request_add(struct request *r, struct value v);                             /* takes v */
+void request_add_text(struct request *r, const char *key, const char *fallback); /* NULL: it must be there */
+void request_add_file(struct request *r, const char *key, bool is_optional);     /* what is in it; of 64 KiB at most */
+void request_add_bool(struct request *r, const char *key, bool fallback);        /* true or false */
 void request_add_int(struct request *r, const char *key, int64_t min, int64_t max); /* it must be there */
 void request_add_object(struct request *r, int class_id, const char *key);          /* uuid, which must be there */
 void request_add_objects(struct request *r, int class_id, const char *key);         /* uuids with commas */

@@ -197,37 +197,14 @@ static bool host_certificate(struct xe *x, struct error **errp) {
     return request_print_text(&r, "host.get_server_certificate");
 }
 
-/* A PEM file; what is larger is no certificate. */
-static bool add_file(struct request *r, struct xe *x, const char *key, bool is_optional) {
-    const char *path = args_get(&x->args, key);
-    _cleanup_buf_ struct buf text = BUF_INIT;
-    if (!path && is_optional) {
-        request_add(r, value_string(""));
-        return true;
-    }
-    if (!path) {
-        request_add_text(r, key, NULL); /* says that it is missing */
-        return false;
-    }
-    int n = fs_read(path, 64 * 1024, &text);
-    if (n < 0) {
-        error_errno(r->errp, n, "reading '%s'", path);
-        return false;
-    }
-    request_add(r, value_string(buf_str(&text)));
-    explicit_bzero(text.data, text.size);
-    return true;
-}
-
 static bool host_install_certificate(struct xe *x, struct error **errp) {
     static const char *const files[] = {"certificate", "private-key", "certificate-chain"};
     _cleanup_value_ struct value hosts = {.type = VALUE_VOID};
     struct request r = request_new(x, errp);
-    bool ok = true;
-    for (unsigned i = 0; ok && i < ARRAY_SIZE(files); i++)
-        ok = add_file(&r, x, files[i], i == 2);
-    ok = ok && request_is_good(&r) && select_hosts(x, "certificate,private-key,certificate-chain", &hosts, errp) &&
-         select_call(x, &hosts, "host.install_server_certificate", r.params, r.n, errp);
+    for (unsigned i = 0; request_is_good(&r) && i < ARRAY_SIZE(files); i++)
+        request_add_file(&r, files[i], /* is_optional= */ i == 2);
+    bool ok = request_is_good(&r) && select_hosts(x, "certificate,private-key,certificate-chain", &hosts, errp) &&
+              select_call(x, &hosts, "host.install_server_certificate", r.params, r.n, errp);
     for (unsigned i = 0; i < r.n; i++) {
         if (r.params[i].type == VALUE_STRING)
             explicit_bzero(r.params[i].string, strlen(r.params[i].string));

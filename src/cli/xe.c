@@ -90,8 +90,18 @@ static char *server_name(const struct args *a) {
     return s[0] == '[' && s[len - 1] == ']' ? xstrndup(s + 1, len - 2) : xstrdup(s);
 }
 
+static bool can_read(const char *path, struct error **errp) {
+    if (access(path, R_OK) == 0)
+        return true;
+    error_errno(errp, -errno, "reading '%s'", path);
+    return false;
+}
+
 bool xe_connect(struct xe *x, bool is_host_only, struct error **errp) {
     if (args_text(&x->args, ARGS_PASSWORD_FILE) && !read_password_file(x, errp))
+        return false;
+    const char *certificate = args_text(&x->args, ARGS_CERTIFICATE);
+    if (certificate && (!xe_may_use_files(certificate, errp) || !can_read(certificate, errp)))
         return false;
     _cleanup_free_ char *server = server_name(&x->args);
     struct client_config config = {.server = server,
@@ -101,14 +111,19 @@ bool xe_connect(struct xe *x, bool is_host_only, struct error **errp) {
                                    .fingerprint = args_text(&x->args, ARGS_FINGERPRINT),
                                    .ca_path = args_text(&x->args, ARGS_CA),
                                    .insecure = args_is(&x->args, ARGS_INSECURE),
+                                   .certificate_path = certificate,
                                    .is_host_only = is_host_only,
                                    .ask_password = ask_for_login,
                                    .on_new_server = tell_new_server,
                                    .interrupt = &xe_interrupt};
     x->is_host_only = is_host_only;
     x->client = client_open(&config, errp);
-    if (x->client)
+    if (x->client) {
         x->records = records_new(x->client);
+    } else if (certificate && !config.password && error_is(*errp, "SESSION_AUTHENTICATION_FAILED")) {
+        error_free(TAKE(*errp));
+        error_set(errp, "CLI_CERTIFICATE_REFUSED", certificate, NULL);
+    }
     return x->client != NULL;
 }
 

@@ -117,6 +117,7 @@ static bool connect_there(struct client *c, struct error **errp) {
         use_local_socket(c, &t);
     else if (!choose_judgement(c, &t, errp))
         return false;
+    t.cert_path = t.key_path = c->server ? c->certificate : NULL;
     c->rpc = rpc_client_new(&t);
     client_heed_interrupt(c, true);
     return true;
@@ -140,7 +141,7 @@ static bool call_login(struct client *c, const char *method, unsigned n, struct 
 }
 
 static bool log_in(struct client *c, struct error **errp) {
-    if (c->server && !c->password && c->config.ask_password)
+    if (c->server && !c->password && !c->certificate && c->config.ask_password)
         c->password = c->config.ask_password(c->config.userdata);
     if (c->config.is_host_only)
         return call_login(c, "session.slave_local_login_with_password", 2, errp);
@@ -206,10 +207,12 @@ struct client *client_open(const struct client_config *config, struct error **er
     struct client *c = xnew0(struct client);
     c->config = *config;
     c->server = copy(config->server);
-    c->user = xstrdup(str_empty(config->user) ? "root" : config->user);
+    bool by_certificate = config->server && config->certificate_path && !config->password;
+    c->user = xstrdup(!str_empty(config->user) ? config->user : by_certificate ? "" : "root");
     c->password = copy(config->password);
     c->given_fingerprint = copy(config->fingerprint);
     c->ca = copy(config->ca_path);
+    c->certificate = copy(config->certificate_path);
     if (open_session(c, errp))
         return c;
     client_free(c);
@@ -234,6 +237,7 @@ void client_free(struct client *c) {
     free(c->user);
     free(c->given_fingerprint);
     free(c->ca);
+    free(c->certificate);
     free(c);
 }
 

@@ -26,7 +26,8 @@ struct client_config {       /* texts are copied */
                                 one kept in known_hosts */
     const char *ca_path;     /* judge by this authority instead; NULL */
     bool insecure;           /* take any certificate */
-    bool is_host_only;       /* a session for the host's own affairs, which it gives without a coordinator as well */
+    const char *certificate_path; /* PEM, own certificate and its key, shown in place of a password; NULL */
+    bool is_host_only; /* a session for the host's own affairs, which it gives without a coordinator as well */
 
     char *(*ask_password)(void *userdata);                   /* an owned text, or NULL when nobody can be asked */
     void (*on_new_server)(const char *line, void *userdata); /* a sentence for people, at the first visit */

@@ -10,7 +10,7 @@ struct client {
     struct client_config config; /* its texts are owned here */
     char *server;                /* where it is now; NULL: local */
     char *session;               /* NULL: not logged in */
-    char *user, *password, *given_fingerprint, *ca;
+    char *user, *password, *given_fingerprint, *ca, *certificate;
     char pin[TLS_FINGERPRINT_SIZE];
     bool pin_is_pool; /* the given fingerprint is that of the pool's authority, which all its hosts show */
     bool is_first_visit;

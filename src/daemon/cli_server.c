@@ -96,8 +96,9 @@ static void on_command(const struct child_result *r, void *userdata) {
 
 /* What would lead xe elsewhere, or to files of this host. */
 static bool is_forbidden(const char *word) {
-    static const char *const keys[] = {"server", "port",     "username", "password", "password-file", "fingerprint",
-                                       "ca",     "insecure", "file",     "filename", "passwordfile",  "nossl"};
+    static const char *const keys[] = {"server",       "port",  "username",   "password", "password-file",
+                                       "fingerprint",  "ca",    "insecure",   "file",     "filename",
+                                       "passwordfile", "nossl", "certificate"};
     const char *key = str_starts(word, "--") ? word + 2 : word;
     size_t n = strcspn(key, "=");
     if (word[0] == '-' && word[1] != '-')

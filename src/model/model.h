@@ -130,8 +130,9 @@ struct call_def {
     bool has_async;
     enum role role;
     enum call_place place;
-    int handler; /* index into model_handlers; -1 when kind is not CALL_CUSTOM, when planned, and for what the
-                    dispatcher does itself (system.*) */
+    bool with_certificate; /* open to who logged in with a certificate, too, though its role is weaker */
+    int handler;           /* index into model_handlers; -1 when kind is not CALL_CUSTOM, when planned, and for what the
+                              dispatcher does itself (system.*) */
     const char *planned_error; /* non-NULL: not available, answered with this API error (and planned_reason) */
     const char *planned_reason;
     const char *doc;

@@ -154,6 +154,49 @@ static void test_secrets(void **state) {
     }
 }
 
+/* A login by certificate may read, and these. */
+static bool is_open_to_certificates(const char *name) {
+    static const char *const open[] = {"pool.install_ca_certificate",
+                                       "pool.uninstall_ca_certificate",
+                                       "pool.enable_client_certificate_auth",
+                                       "pool.disable_client_certificate_auth",
+                                       "host.disable",
+                                       "host.enable",
+                                       "host.evacuate",
+                                       "VM.start_on",
+                                       "VM.resume_on",
+                                       "VM.suspend",
+                                       "VM.shutdown",
+                                       "VM.pool_migrate"};
+    for (unsigned i = 0; i < ARRAY_SIZE(open); i++)
+        if (str_eq(open[i], name))
+            return true;
+    return false;
+}
+
+static void test_certificates(void **state) {
+    struct fx *fx = *state;
+    struct session *s =
+        sessions_add(fx->api->sessions, /* uuid= */ NULL, "backup.example", "test", ROLE_READ_ONLY, 0, 0);
+    unsigned n_wrong = 0, n_open = 0;
+    s->is_certificate = true;
+    for (unsigned i = 0; i < model_n_calls; i++) {
+        const struct call_def *def = &model_calls[i];
+        if (!def->has_session || role_needed(def) <= ROLE_READ_ONLY)
+            continue;
+        struct answer *a = call_wrongly(fx, def, fx_ref(&s->uuid), /* async= */ false);
+        bool refused = a->error && str_eq(error_code(a->error), ERR_RBAC_PERMISSION_DENIED);
+        bool open = is_open_to_certificates(def->name);
+        n_open += open;
+        n_wrong += refused == open;
+        if (refused == open)
+            print_error("%s: %s\n", def->name, a->error ? error_code(a->error) : "no error");
+        answer_free(a);
+    }
+    assert_int_equal(n_open, 12);
+    assert_int_equal(n_wrong, 0);
+}
+
 int main(int argc, char **argv) {
     assert_int_equal(argc, 2);
     facts_path = argv[1];
@@ -162,6 +205,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test_setup_teardown(test_every_role_on_every_call, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_needs_no_session, setup, teardown),
         cmocka_unit_test_setup_teardown(test_secrets, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_certificates, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
