@@ -36,6 +36,9 @@ if [ -z "${METAL_TOP:-}" ]; then
     exit "$status"
 fi
 top=$METAL_TOP
+# virtiofsd leaves a file there for each socket that it ever had.
+mkdir -p /run/virtiofsd
+mount -t tmpfs none /run/virtiofsd
 # What the hosts said, where a test fails (or for who sets METAL_VERBOSE).
 last_words() {
     local status=$? h
@@ -137,6 +140,7 @@ host_start() {
     done
     rm -f "$d/files.sock"
     /usr/lib/qemu/virtiofsd --socket-path="$d/files.sock" -o "source=$top/machine,sandbox=chroot,cache=always" -f >"$d/files.log" 2>&1 &
+    printf '%d\n' $! >"$d/files.pid"
     eventually_quietly 10 test -S "$d/files.sock"
     qemu-system-x86_64 -name "$name" -accel tcg,tb-size=128 -M pc,memory-backend=m -cpu max -smp 1 -m 384 -nodefaults -no-user-config -display none \
         -object memory-backend-memfd,id=m,size=384M,share=on \
@@ -156,10 +160,13 @@ on() { "$metal/ask" "$top/$1/ask" "${ASK_S:-240}" <<<"$2"; }
 booted() { on "$1" 'until [ -e /run/metal/booted ]; do sleep 0.1; done'; }
 # Takes the power away; host_start gives it again.
 power_off() {
-    local pid
-    pid=$(cat "$top/$1/pid")
-    kill -9 "$pid"
-    wait "$pid" 2>/dev/null || true
+    local what pid
+    # Who serves its files holds a lock on them as long as it lives, which may be longer than the host by a moment.
+    for what in pid files.pid; do
+        pid=$(cat "$top/$1/$what")
+        kill -9 "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
 }
 # A reset as by the button, or a power cut: nothing is written any more.
 reset() { printf 'system_reset\n' | python3 -c '
