@@ -100,4 +100,5 @@ bool rpc_client_call_sync(const struct http_target *t, const char *method, const
 /* Codes of transport failures; the parameters are the target and one line that says what happened. */
 #define ERR_WIRE_CONNECT "HOST_UNREACHABLE_BY_CLIENT"     /* no connection, no answer in time, broken off */
 #define ERR_WIRE_CERTIFICATE "SERVER_CERTIFICATE_REFUSED" /* the TLS peer is not whom we wanted */
+#define ERR_WIRE_REFUSED "SERVER_REFUSED"                 /* of a file: an HTTP status that says no */
 #define ERR_WIRE_RESPONSE "SERVER_RESPONSE_INVALID"       /* HTTP status other than 200, or not an RPC answer */

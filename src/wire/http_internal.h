@@ -67,6 +67,7 @@ enum conn_state {
 struct http_conn {
     struct http_server *server;
     struct stream *stream;
+    const struct listener *from; /* where it was accepted, while that listens; NULL */
     struct http_conn *next, *prev;
     enum conn_state state;
     struct buf in;
@@ -77,6 +78,7 @@ struct http_conn {
     uint64_t queue_since_ms;  /* ... and when that was; 0: nothing was queued */
     unsigned n_requests;
     bool eof;
+    bool is_last;    /* the request that it is about is its last one */
     bool processing; /* conn_process is on the stack or will run soon */
     bool closed;
     unsigned holds;

@@ -221,7 +221,7 @@ void http_reply(struct http_request *req, int status, const char *content_type, 
     struct buf none = BUF_INIT;
     if (!body)
         body = &none;
-    bool keep = req->head.keep_alive && body_is_over(req) && c->n_requests < h->limits.max_requests;
+    bool keep = req->head.keep_alive && body_is_over(req) && !c->is_last && c->n_requests < h->limits.max_requests;
     char stack[HEAD_ROOM];
     const char *date = http_server_date(h), *reason = http_status_text(status);
     size_t type_len = content_type ? strlen(content_type) : 0, headers_len = headers ? strlen(headers) : 0;

@@ -18,6 +18,7 @@ struct address_count {
 };
 
 static void on_accept(struct listener *n, struct stream *s, void *userdata);
+static void adopt(struct http_server *h, struct stream *s, const struct listener *from);
 static void conn_process(struct http_conn *c);
 
 static unsigned or_default(unsigned v, unsigned def) {
@@ -88,11 +89,25 @@ bool http_server_listen(struct http_server *h, const char *address, uint16_t por
     return true;
 }
 
+/* Who is idle is gone at once, others with the answer to what they have asked. */
+static void end_those_from(struct http_server *h, const struct listener *from) {
+    for (struct http_conn *c = h->conns, *next; c; c = next) {
+        next = c->next;
+        if (c->from != from)
+            continue;
+        c->from = NULL;
+        c->is_last = true;
+        if (c->state == CONN_HEAD && c->in.size == 0)
+            http_conn_close(c);
+    }
+}
+
 bool http_server_unlisten(struct http_server *h, const char *address, uint16_t port) {
     for (size_t i = 0; i < h->n_listeners; i++) {
         struct http_listener *n = &h->listeners[i];
         if (!str_eq(n->address, address) || n->port != port)
             continue;
+        end_those_from(h, n->listener);
         listener_free(n->listener);
         free(n->address);
         h->listeners[i] = h->listeners[--h->n_listeners];
@@ -217,10 +232,14 @@ static void give_address(struct http_server *h, struct http_conn *c, const char 
 }
 
 static void on_accept(struct listener *n, struct stream *s, void *userdata) {
-    http_server_adopt(userdata, s);
+    adopt(userdata, s, n);
 }
 
 void http_server_adopt(struct http_server *h, struct stream *s) {
+    adopt(h, s, /* from= */ NULL);
+}
+
+static void adopt(struct http_server *h, struct stream *s, const struct listener *from) {
     struct http_conn *c = xnew0(struct http_conn);
     if (!take_address(h, c, stream_get_peer(s))) {
         stream_free(s);
@@ -228,6 +247,7 @@ void http_server_adopt(struct http_server *h, struct stream *s) {
         return;
     }
     c->server = h;
+    c->from = from;
     c->stream = s;
     c->next = h->conns;
     if (c->next)

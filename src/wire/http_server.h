@@ -31,7 +31,8 @@ struct http_server *http_server_new(struct loop *l, const struct http_limits *li
 void http_server_free(struct http_server *h); /* closes everything; requests in flight stay answerable */
 bool http_server_listen(struct http_server *h, const char *address, uint16_t port, unsigned unix_mode,
                         struct tls_context *tls, struct error **errp) _warn_unused_;
-/* Stops listening there; connections go on. False when it was not listened on. */
+/* Stops listening there; connections that came in there end, at once or with the answer to what they have asked. False
+ * when it was not listened on. */
 bool http_server_unlisten(struct http_server *h, const char *address, uint16_t port);
 uint16_t http_server_port(struct http_server *h); /* of the newest TCP listener; for tests with port 0 */
 unsigned http_server_n_connections(const struct http_server *h);

@@ -557,6 +557,35 @@ static void test_streamed_body(void **state) {
     rig_done(&r);
 }
 
+/* Who came in at a port that is open no longer goes: idle at once, waiting for an answer with that. */
+static void test_unlisten(void **state) {
+    struct rig r;
+    begin(&r, NULL);
+    struct error *e = NULL;
+    assert_true(http_server_listen(r.server, "127.0.0.2", 0, 0, NULL, &e));
+    http_server_unlisten(r.server, "127.0.0.2", 0);
+    int waiting = rig_connect(http_server_port(r.server)), idle = rig_connect(http_server_port(r.server));
+    struct buf out = BUF_INIT;
+    rig_send(idle, "GET /echo HTTP/1.1\r\n\r\n");
+    rig_receive_until(&r, idle, &out, ">", 5000);
+    assert_non_null(strstr(buf_str(&out), "Connection: keep-alive"));
+    rig_send(waiting, "POST /later HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
+    wait_kept(&r, 1);
+    assert_true(http_server_unlisten(r.server, "127.0.0.1", 0));
+    buf_clear(&out);
+    rig_receive_until(&r, idle, &out, NULL, 5000); /* to its end */
+    assert_int_equal(out.size, 0);
+    assert_int_equal(http_server_n_connections(r.server), 1);
+    http_reply(kept[0], 200, NULL, NULL, NULL);
+    rig_receive_until(&r, waiting, &out, NULL, 5000);
+    assert_true(str_starts(buf_str(&out), "HTTP/1.1 200 OK"));
+    assert_non_null(strstr(buf_str(&out), "Connection: close"));
+    buf_done(&out);
+    close(waiting);
+    close(idle);
+    rig_done(&r);
+}
+
 static void on_who(struct http_request *req, void *userdata) {
     struct buf out = BUF_INIT;
     const struct stream_peer *p = http_get_peer(req);
@@ -617,6 +646,7 @@ int main(void) {
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_raw_stream),
         cmocka_unit_test(test_streamed_body),
+        cmocka_unit_test(test_unlisten),
         cmocka_unit_test(test_unix_and_freebind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
