@@ -288,6 +288,12 @@ bool client_call(struct client *c, const char *method, const struct value *param
     return false;
 }
 
+/* What a page of the server says, without its tags. */
+static char *page_text(const struct http_response *r) {
+    const char *p = strstr(buf_str(&r->body), "<p>"), *end = p ? strstr(p, "</p>") : NULL;
+    return end ? xstrndup(p + 3, (size_t)(end - p - 3)) : strf("HTTP status %d", r->status);
+}
+
 bool client_get(struct client *c, const char *path, struct buf *ret, struct error **errp) {
     /* In the head, not in the path: paths end up in logs. */
     _cleanup_free_ char *cookie = strf("Cookie: session_id=%s", c->session);
@@ -296,19 +302,14 @@ bool client_get(struct client *c, const char *path, struct buf *ret, struct erro
     if (!rpc_client_get(c->rpc, path, headers, &r, errp))
         return false;
     bool ok = r.status == 200;
-    _cleanup_free_ char *status = strf("%s: HTTP status %d", path, r.status);
-    if (ok)
+    if (ok) {
         buf_add(ret, buf_str(&r.body), r.body.size);
-    else
-        error_set(errp, ERR_WIRE_RESPONSE, c->server ? c->server : c->unix_path, status, NULL);
+    } else {
+        _cleanup_free_ char *text = page_text(&r);
+        error_set(errp, ERR_WIRE_REFUSED, c->server ? c->server : c->unix_path, text, NULL);
+    }
     http_response_done(&r);
     return ok;
-}
-
-/* What a page of the server says, without its tags. */
-static char *page_text(const struct http_response *r) {
-    const char *p = strstr(buf_str(&r->body), "<p>"), *end = p ? strstr(p, "</p>") : NULL;
-    return end ? xstrndup(p + 3, (size_t)(end - p - 3)) : strf("HTTP status %d", r->status);
 }
 
 bool client_carry_file(struct client *c, struct client_file *f, client_progress_fn *progress, void *userdata,
@@ -329,7 +330,7 @@ bool client_carry_file(struct client *c, struct client_file *f, client_progress_
     bool ok = r.status >= 200 && r.status < 300;
     if (!ok) {
         _cleanup_free_ char *text = page_text(&r);
-        error_set(errp, ERR_WIRE_RESPONSE, c->server ? c->server : c->unix_path, text, NULL);
+        error_set(errp, ERR_WIRE_REFUSED, c->server ? c->server : c->unix_path, text, NULL);
     }
     http_response_done(&r);
     return ok;

@@ -45,7 +45,7 @@ bool client_call(struct client *c, const char *method, const struct value *param
 
 /*
  * GET of a path that is no call ("/audit_log?since=..."), as this session; what it gives is added to ret. An answer
- * other than 200 is ERR_WIRE_RESPONSE with its first line.
+ * other than 200 is ERR_WIRE_REFUSED with what its page says.
  */
 bool client_get(struct client *c, const char *path, struct buf *ret, struct error **errp) _warn_unused_;
 
