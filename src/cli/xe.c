@@ -74,7 +74,7 @@ static char *ask_for_login(void *userdata) {
     return xe_ask_password("Password");
 }
 
-static void tell_new_server(const char *line, void *userdata) {
+static void tell(const char *line, void *userdata) {
     fprintf(stderr, "%s\n", line);
 }
 
@@ -114,7 +114,8 @@ bool xe_connect(struct xe *x, bool is_host_only, struct error **errp) {
                                    .certificate_path = certificate,
                                    .is_host_only = is_host_only,
                                    .ask_password = ask_for_login,
-                                   .on_new_server = tell_new_server,
+                                   .on_new_server = tell,
+                                   .on_wait = tell,
                                    .interrupt = &xe_interrupt};
     x->is_host_only = is_host_only;
     x->client = client_open(&config, errp);

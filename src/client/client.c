@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/fs.h"
 #include "base/str.h"
@@ -13,6 +14,7 @@
 #define MAX_HOPS 3              /* from member to coordinator, and once more when the role moves meanwhile */
 #define CALL_TIMEOUT_MS 180000u /* longer than any call that is not a task takes; event.from asks for less */
 #define LOGOUT_MS 5000
+#define STARTING_ASK_MS 250
 #define API_VERSION "2.23"
 
 static char *copy(const char *s) {
@@ -155,6 +157,21 @@ static bool log_in(struct client *c, struct error **errp) {
     return ok;
 }
 
+/* Whether to ask once more, a moment later. */
+static bool waits_for_it(struct client *c, const struct error *e, unsigned *waited_ms) {
+    struct timespec pause = {.tv_nsec = (long)STARTING_ASK_MS * 1000000};
+    if (!error_is(e, "HOST_STILL_BOOTING") || !c->config.on_wait || *waited_ms >= CLIENT_PATIENCE_MS)
+        return false;
+    if (*waited_ms == 0) {
+        _cleanup_free_ char *line = strf("Host '%s' is still starting; waiting for it, %d seconds at most.",
+                                         c->server ? c->server : "this one", CLIENT_PATIENCE_MS / 1000);
+        c->config.on_wait(line, c->config.userdata);
+    }
+    *waited_ms += STARTING_ASK_MS;
+    (void)nanosleep(&pause, NULL); /* a signal ends it */
+    return !client_was_interrupted(c);
+}
+
 static void explain(struct client *c, struct error **errp) {
     if (!c->server && error_is(*errp, ERR_WIRE_CONNECT) && !client_was_interrupted(c)) {
         error_free(TAKE(*errp));
@@ -184,11 +201,14 @@ static void leave(struct client *c) {
 
 /* Connects and logs in, and goes on to the coordinator when a member names it. */
 static bool open_session(struct client *c, struct error **errp) {
+    unsigned waited_ms = 0;
     for (unsigned hop = 0;; hop++) {
         _cleanup_error_ struct error *e = NULL;
         if (!c->rpc && !connect_there(c, errp))
             return false;
-        if (log_in(c, &e))
+        while (!log_in(c, &e) && waits_for_it(c, e, &waited_ms))
+            error_free(TAKE(e));
+        if (!e)
             return true;
         if (!error_is(e, "HOST_IS_SLAVE") || !error_param(e, 0)[0] || hop == MAX_HOPS || !c->server) {
             error_propagate(errp, TAKE(e));

@@ -15,6 +15,8 @@
 #include "base/error.h"
 #include "base/value.h"
 
+#define CLIENT_PATIENCE_MS 10000
+
 struct client;
 
 struct client_config {       /* texts are copied */
@@ -31,6 +33,9 @@ struct client_config {       /* texts are copied */
 
     char *(*ask_password)(void *userdata);                   /* an owned text, or NULL when nobody can be asked */
     void (*on_new_server)(const char *line, void *userdata); /* a sentence for people, at the first visit */
+    /* A server that is starting is waited for, CLIENT_PATIENCE_MS at most: once, a sentence for people. NULL: it is
+     * not, and says so. */
+    void (*on_wait)(const char *line, void *userdata);
     void *userdata;
     const volatile sig_atomic_t *interrupt; /* ends waiting once it is not 0; NULL */
 };
