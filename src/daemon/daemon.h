@@ -43,7 +43,8 @@ struct daemon {
     struct tls_context *https;
     bool is_plain, plain_failed; /* the port without TLS is open; could not be opened */
     struct uuid self;
-    bool going_down;
+    bool going_down, is_down; /* is_down: the pool has been left in order */
+    unsigned n_power; /* commands of the system that are to end this host: who asked for them has no answer yet */
     bool restart;
     bool described; /* the host has written about itself */
     bool said_no_network;
@@ -69,3 +70,4 @@ void daemon_prepare_address(void (*done)(const char *problem, void *data), void 
 void daemon_address_settled(void *userdata);
 /* Leaves in order and ends the loop (SIGPWR, reboot, shutdown). */
 void daemon_go_down(struct daemon *d);
+void daemon_power_answered(struct daemon *d); /* one of n_power */

@@ -291,6 +291,18 @@ static void on_power(const struct error *error, void *userdata) {
         pool_reply_return(reply, value_bool(true));
 }
 
+struct power_op {
+    struct daemon *d;
+    struct pool_reply *reply;
+};
+
+static void on_power_command(const struct error *error, void *userdata) {
+    struct power_op *o = userdata;
+    on_power(error, o->reply);
+    daemon_power_answered(o->d);
+    free(o);
+}
+
 static void restart_later(void *userdata) {
     struct daemon *d = userdata;
     d->restart = true;
@@ -318,7 +330,10 @@ static void serve_host_op(const struct uuid *from, const struct value *args, str
     _cleanup_error_ struct error *e = NULL;
     if (op && (str_eq(op, "reboot") || str_eq(op, "shutdown"))) {
         log_notice("%s, as the pool asks", str_eq(op, "reboot") ? "reboot" : "shutdown");
-        power_run(d->loop, str_eq(op, "reboot") ? API_HOST_REBOOT : API_HOST_SHUTDOWN, on_power, reply);
+        struct power_op *o = xnew0(struct power_op);
+        *o = (struct power_op){d, reply};
+        d->n_power++;
+        power_run(d->loop, str_eq(op, "reboot") ? API_HOST_REBOOT : API_HOST_SHUTDOWN, on_power_command, o);
         return;
     }
     if (op && str_eq(op, "restart-agent")) {

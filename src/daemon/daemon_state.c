@@ -19,6 +19,8 @@
 
 #define METRICS_MS 5000
 #define NETWORK_RETRY_MS 500
+#define POWER_ANSWER_MS 3000 /* a host that goes down does not wait for longer */
+#define ANSWER_LEAVES_MS 50
 #define WRITE_DEADLINE_MS 15000
 #define NETBOOT_REPORT_MAX (1 << 20)
 
@@ -199,9 +201,19 @@ void daemon_state_init(struct daemon *d) {
     d->own_watch = db_watch_add(d->db, CLASS_host, on_own_row, d);
 }
 
+/* The command that ends this host may end later than the host has left its pool: who asked for it is told before. */
 static void on_down(const struct error *error, void *userdata) {
     struct daemon *d = userdata;
-    loop_quit(d->loop, 0);
+    d->is_down = true;
+    if (d->n_power > 0)
+        loop_timer_set(d->restart_timer, POWER_ANSWER_MS);
+    else
+        loop_quit(d->loop, 0);
+}
+
+void daemon_power_answered(struct daemon *d) {
+    if (--d->n_power == 0 && d->is_down)
+        loop_timer_set(d->restart_timer, ANSWER_LEAVES_MS);
 }
 
 void daemon_go_down(struct daemon *d) {
