@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "auth/pam.h"
 
-#include <grp.h>
 #include <limits.h>
-#include <pwd.h>
 #include <security/pam_appl.h>
 #include <stdatomic.h>
 #include <string.h>
 
-#include "base/buf.h"
+#include "auth/directory.h"
 #include "base/buf.h"
 #include "base/str.h"
 
 #define MAX_USER 256
 #define MAX_PASSWORD 1024
-#define MAX_GROUPS 256
-#define NSS_BUFFER 16384
 
 struct auth_check {
     char *user;
@@ -83,23 +79,18 @@ static bool ask_pam(struct auth_check *c) {
     return r == PAM_SUCCESS;
 }
 
-/* uid and group names of the accepted account. */
+/* What the directory says of the accepted account, which it may write otherwise than PAM does. */
 static void look_up_account(struct auth_pam_result *r) {
-    struct passwd pw, *found = NULL;
-    struct group gr, *group;
-    gid_t gids[MAX_GROUPS];
-    int n = MAX_GROUPS;
-    _cleanup_free_ char *buffer = xmalloc(NSS_BUFFER);
+    _cleanup_directory_entry_ struct directory_entry e = {0};
     r->uid = UINT_MAX;
-    r->groups = xcalloc(MAX_GROUPS + 1, sizeof(*r->groups));
-    if (getpwnam_r(r->user, &pw, buffer, NSS_BUFFER, &found) != 0 || !found)
-        return;
-    r->uid = pw.pw_uid;
-    (void)getgrouplist(r->user, pw.pw_gid, gids, &n); /* of more than MAX_GROUPS the first ones */
-    size_t n_names = 0;
-    for (int i = 0; i < MIN(n, MAX_GROUPS); i++)
-        if (getgrgid_r(gids[i], &gr, buffer, NSS_BUFFER, &group) == 0 && group)
-            r->groups[n_names++] = xstrdup(group->gr_name);
+    if (directory_read(DIRECTORY_USER, r->user, &e) == 1) {
+        r->uid = e.uid;
+        free(r->user);
+        r->user = TAKE(e.name);
+        r->groups = TAKE(e.groups);
+    }
+    if (!r->groups)
+        r->groups = xcalloc(1, sizeof(*r->groups));
 }
 
 static void run(void *data) {
