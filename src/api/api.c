@@ -5,6 +5,7 @@
 #include "api/call_private.h"
 #include "api/client_certificates.h"
 #include "api/events.h"
+#include "api/subjects.h"
 #include "api/tasks.h"
 #include "auth/throttle.h"
 #include "base/str.h"
@@ -82,6 +83,7 @@ struct api *api_new(const struct api_config *config) {
     a->events = events_new(a);
     a->throttle = throttle_new();
     a->certificates = client_certificates_new(a);
+    a->subjects = subjects_watch(a);
     a->audit = config->audit_path ? audit_log_new(config->audit_path) : NULL;
     a->expiry_timer = loop_add_timer(config->loop, EXPIRY_MS, expire, a);
     a->heartbeat_timer = loop_add_timer(config->loop, HEARTBEAT_MS, heartbeat, a);
@@ -93,6 +95,7 @@ void api_free(struct api *a) {
         return;
     for (struct call *c = a->calls; c; c = c->next)
         c->reply = NULL;
+    db_watch_free(a->subjects);
     loop_source_free(a->expiry_timer);
     loop_source_free(a->heartbeat_timer);
     for (int i = 0; i < N_API_DATA; i++)
@@ -122,6 +125,10 @@ struct db *api_db(struct api *a) {
 
 const struct uuid *api_own_host(const struct api *a) {
     return &a->config.own_host;
+}
+
+struct worker *api_worker(struct api *a) {
+    return a->config.worker;
 }
 
 const struct api_hooks *api_hooks(const struct api *a) {

@@ -15,7 +15,7 @@ struct http_server;
 struct api_config {
     struct loop *loop;
     struct db *db;
-    struct worker *worker; /* for password checks */
+    struct worker *worker; /* for password checks and questions to the directory of users */
     struct uuid own_host;
     const struct api_hooks *hooks;    /* NULL: all defaults */
     call_handler_fn *const *handlers; /* model_handlers of src/classes; NULL: no custom calls */
@@ -36,6 +36,7 @@ void api_attach_http(struct api *a, struct http_server *server);
 struct loop *api_loop(struct api *a);
 struct db *api_db(struct api *a);
 const struct uuid *api_own_host(const struct api *a);
+struct worker *api_worker(struct api *a);
 const struct api_hooks *api_hooks(const struct api *a);
 bool api_is_coordinator(struct api *a);
 /* Heard from lately: host_metrics.live, or the hook. */

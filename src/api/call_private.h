@@ -54,6 +54,7 @@ struct api {
     struct client_certificates *certificates;
     struct audit_log *audit; /* NULL: none on disk */
     struct loop_source *expiry_timer, *heartbeat_timer;
+    struct db_watch *subjects;
     struct buf method_names; /* JSON text of system.listMethods, made at first use */
     struct value method_list;
     struct call *calls;

@@ -16,7 +16,7 @@ struct client_certificates {
     struct value revoked; /* as the row has it */
 };
 
-static bool came_by_certificate(const struct session *s, void *userdata) {
+static bool came_by_certificate(struct session *s, void *userdata) {
     return s->is_certificate;
 }
 

@@ -3,6 +3,7 @@
 
 #include "api/call_private.h"
 #include "api/client_certificates.h"
+#include "api/subjects.h"
 #include "auth/pam.h"
 #include "auth/throttle.h"
 #include "base/str.h"
@@ -76,6 +77,18 @@ static void refuse_later(struct judging *j, unsigned delay_ms) {
     j->delay = loop_add_timer(api_loop(j->api), delay_ms, refuse_now, j);
 }
 
+/* A user who is not root: what the subjects of the pool give. */
+static void judge_subject(struct judging *j, const struct auth_pam_result *r) {
+    struct subject_right right;
+    if (!subject_right_of(j->api, r, &right)) {
+        refuse(j, 403, NULL, "You have no role in this pool; an administrator gives one (xe subject-add).");
+        return;
+    }
+    enum role role = right.role;
+    subject_right_done(&right);
+    accept_user(j, r->user, role);
+}
+
 static void on_password(const struct auth_pam_result *r, void *userdata) {
     struct judging *j = userdata;
     struct throttle *throttle = j->api->throttle;
@@ -88,7 +101,7 @@ static void on_password(const struct auth_pam_result *r, void *userdata) {
     if (r->uid == 0)
         accept_user(j, r->user, ROLE_POOL_ADMIN);
     else
-        refuse(j, 403, NULL, "Only root may log in; other users have no role in this pool.");
+        judge_subject(j, r);
 }
 
 static void judge_password(struct judging *j, char *user /* taken */, char *password /* taken */) {

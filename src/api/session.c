@@ -81,6 +81,8 @@ struct session *sessions_add(struct sessions *ss, const struct uuid *uuid, const
     s->last_use_ms = now_ms;
     s->last_active = s->validated = now_wall;
     s->other_config = value_map();
+    s->identifiers = value_set();
+    s->most = role;
     s->n_refs = 1;
 
     make_room(ss, s->user, s->originator, SESSION_MAX_PER_ORIGINATOR);
@@ -147,7 +149,7 @@ struct moment {
     uint64_t now_ms;
 };
 
-static bool pick_over(const struct session *s, void *userdata) {
+static bool pick_over(struct session *s, void *userdata) {
     const struct moment *m = userdata;
     return is_over(m->ss, s, m->now_ms);
 }
@@ -157,8 +159,31 @@ void sessions_expire(struct sessions *ss, uint64_t now_ms) {
     sessions_close_if(ss, pick_over, &now);
 }
 
+void sessions_each(const struct sessions *ss, session_look_fn *fn, void *userdata) {
+    size_t pos = 0;
+    struct uuid key;
+    void *p;
+    while (uuidmap_next(ss->by_uuid, &pos, &key, &p))
+        fn(p, userdata);
+}
+
 size_t sessions_count(const struct sessions *ss) {
     return uuidmap_size(ss->by_uuid);
+}
+
+bool session_is_root(const struct session *s) {
+    return !s->identifiers.set.n && !s->is_certificate;
+}
+
+const char *session_identifier(const struct session *s) {
+    return s->identifiers.set.n ? value_str(&s->identifiers.set.items[0]) : "";
+}
+
+void session_rest_as(struct session *s, const struct session *of) {
+    value_done(&s->identifiers);
+    s->identifiers = value_copy(&of->identifiers);
+    s->subject = of->subject;
+    s->is_certificate = of->is_certificate;
 }
 
 struct session *session_ref(struct session *s) {
@@ -172,5 +197,6 @@ void session_unref(struct session *s) {
     free(s->user);
     free(s->originator);
     value_done(&s->other_config);
+    value_done(&s->identifiers);
     free(s);
 }

@@ -37,6 +37,14 @@ struct session {
     uint64_t ends_ms;    /* it ends then, used or not; 0: it does not */
     int64_t last_active; /* wall clock, seconds */
     int64_t validated;
+    /*
+     * Whom it rests on when it is not root's or the pool's own: the identifiers of the user and of the groups that the
+     * directory named at the login (a set of texts, the user's first; else empty), the row of class subject that gives
+     * the role, and the role that it has at most, whatever the rows say.
+     */
+    struct value identifiers;
+    struct uuid subject;
+    enum role most;
     struct value other_config;
     void *event_queue; /* of events_legacy.c */
     unsigned n_refs;
@@ -55,11 +63,21 @@ struct session *sessions_add(struct sessions *ss, const struct uuid *uuid, const
 /* NULL when unknown or expired; otherwise marks it as used. */
 struct session *sessions_find(struct sessions *ss, const struct uuid *uuid, uint64_t now_ms, int64_t now_wall);
 void sessions_close(struct sessions *ss, struct session *s);
-/* Ends those that `pick` says true of. */
-typedef bool sessions_pick_fn(const struct session *s, void *userdata);
+/* Ends those that `pick` says true of. It may change the session, but looks at no other. */
+typedef bool sessions_pick_fn(struct session *s, void *userdata);
 void sessions_close_if(struct sessions *ss, sessions_pick_fn *pick, void *userdata);
 void sessions_expire(struct sessions *ss, uint64_t now_ms);
+/* Looks at every session; `fn` closes none. */
+typedef void session_look_fn(const struct session *s, void *userdata);
+void sessions_each(const struct sessions *ss, session_look_fn *fn, void *userdata);
 size_t sessions_count(const struct sessions *ss);
+
+/* Whether root is behind it, or the pool itself: neither a user with a role nor a client certificate. */
+bool session_is_root(const struct session *s);
+/* "user:NAME" of the user who logged in; "" of root and others. */
+const char *session_identifier(const struct session *s);
+/* s is of the same user as `of`, and rests on the same rows or certificate. */
+void session_rest_as(struct session *s, const struct session *of);
 
 struct session *session_ref(struct session *s);
 void session_unref(struct session *s);

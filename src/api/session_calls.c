@@ -2,6 +2,8 @@
 /* Class session: logging in and out, and the record of a session, which has no row. */
 #include "api/call_private.h"
 #include "api/client_certificates.h"
+#include "api/roles.h"
+#include "api/subjects.h"
 #include "api/tasks.h"
 #include "auth/pam.h"
 #include "auth/throttle.h"
@@ -38,10 +40,28 @@ static void admit_root(struct call *c, const char *user, bool is_local_only) {
     call_return_ref(c, &s->uuid);
 }
 
+/* A user who is not root: what the subjects of the pool give. A host alone, without its pool, is root's. */
+static void admit_subject(struct login *login, const struct auth_pam_result *r) {
+    struct call *c = login->c;
+    struct subject_right right;
+    if (login->is_local_only) {
+        call_fail_code(c, ERR_SESSION_AUTHORIZATION_FAILED, r->user, "only root may log in to a host alone", NULL);
+    } else if (subject_right_of(login->api, r, &right)) {
+        struct session *s = open_session(c, r->user, right.role);
+        subject_right_give(s, &right);
+        call_return_ref(c, &s->uuid);
+    } else {
+        _cleanup_free_ char *cure = subject_cure(r->user);
+        call_fail_code(c, ERR_SESSION_AUTHORIZATION_FAILED, r->user, cure, NULL);
+    }
+}
+
 struct uuid api_session_lend(struct api *a, const struct session *of, enum role most, uint64_t lifetime_ms) {
     uint64_t now = loop_now_ms(api_loop(a));
     struct session *s = sessions_add(a->sessions, /* uuid= */ NULL, of ? of->user : "root", "move between pools",
                                      of ? MIN(of->role, most) : most, now, loop_wall_ms(api_loop(a)) / 1000);
+    if (of)
+        session_rest_as(s, of);
     s->ends_ms = now + lifetime_ms;
     return s->uuid;
 }
@@ -75,8 +95,7 @@ static void checked(const struct auth_pam_result *r, void *userdata) {
     if (r->uid == 0)
         admit_root(c, r->user, login->is_local_only);
     else
-        call_fail_code(c, ERR_SESSION_AUTHORIZATION_FAILED, call_arg_str(c, 0),
-                       "only root may log in; other users have no role in this pool", NULL);
+        admit_subject(login, r);
     free(login);
 }
 
@@ -143,10 +162,6 @@ void session_local_logout(struct call *c) {
     session_logout(c);
 }
 
-void session_get_all_subject_identifiers(struct call *c) {
-    call_return(c, value_set()); /* no users of outside directories */
-}
-
 /* ---- the record ---- */
 
 static struct value session_field(struct api *a, const struct session *s, int field) {
@@ -163,7 +178,13 @@ static struct value session_field(struct api *a, const struct session *s, int fi
     case FIELD_session_other_config:
         return value_copy(&s->other_config);
     case FIELD_session_is_local_superuser:
-        return value_bool(str_eq(s->user, "root"));
+        return value_bool(session_is_root(s));
+    case FIELD_session_subject:
+        return value_ref(&s->subject);
+    case FIELD_session_auth_user_sid:
+        return value_string(session_identifier(s));
+    case FIELD_session_rbac_permissions: /* of root none: it needs none */
+        return session_is_root(s) ? value_set() : role_permissions(s->role, s->is_certificate);
     case FIELD_session_validation_time:
         return value_time(s->validated);
     case FIELD_session_auth_user_name:

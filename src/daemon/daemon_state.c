@@ -6,6 +6,7 @@
 
 #include "base/fs.h"
 #include "base/str.h"
+#include "classes/class_role.h"
 #include "classes/class_vm.h"
 #include "classes/class_vm_pools.h"
 #include "daemon/control_domain.h"
@@ -67,6 +68,7 @@ void daemon_state_changed(void *userdata) {
     if ((state->state == STATE_RECONCILING || states_is_ready(state)) && !d->described) {
         d->described = true;
         class_vm_make_defaults(d->api);
+        class_role_make_defaults(d->api);
         struct db_txn *t = db_txn_new(d->db, "what the host says of itself");
         hostinfo_write(d->db, &d->self, t);
         control_domain_write(d->db, &d->self, t);
@@ -191,6 +193,7 @@ static void on_metrics(struct loop_source *s, void *userdata) {
     measure(d);
     look_at_sizes(d);
     class_vm_make_defaults(d->api);
+    class_role_make_defaults(d->api);
     class_vm_pools_look(d->api);
 }
 
