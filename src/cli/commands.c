@@ -4,9 +4,9 @@
 #include <string.h>
 
 static const struct command_group *const groups[] = {
-    &commands_pool,       &commands_host,     &commands_network,  &commands_change,     &commands_path,
-    &commands_others,     &commands_vm,       &commands_vm_disks, &commands_console,    &commands_snapshot,
-    &commands_vm_migrate, &commands_transfer, &commands_blob,     &commands_certificate};
+    &commands_pool,       &commands_host,     &commands_network,  &commands_change,      &commands_path,
+    &commands_others,     &commands_vm,       &commands_vm_disks, &commands_console,     &commands_snapshot,
+    &commands_vm_migrate, &commands_transfer, &commands_blob,     &commands_certificate, &commands_subject};
 
 const struct command *command_at(unsigned i) {
     for (unsigned g = 0; g < ARRAY_SIZE(groups); g++) {

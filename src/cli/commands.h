@@ -32,7 +32,7 @@ struct command_group {
 };
 extern const struct command_group commands_pool, commands_host, commands_network, commands_change, commands_path,
     commands_others, commands_vm, commands_vm_disks, commands_console, commands_snapshot, commands_vm_migrate,
-    commands_transfer, commands_blob, commands_certificate;
+    commands_transfer, commands_blob, commands_certificate, commands_subject;
 
 /* Those that are one call each, out of the datamodel; NULL at the end. */
 const struct command *command_of_model(unsigned i);

@@ -125,8 +125,9 @@ static int target_of(const struct field_def *f) {
     return f->type->kind == TYPE_SET ? f->type->elem->class_id : f->type->class_id;
 }
 
-static bool follow(struct records *r, const struct cli_class *c, const struct value *record, const char *path,
-                   struct found *ret, struct error **errp) {
+/* `item`: which one of a set of references. */
+static bool follow_item(struct records *r, const struct cli_class *c, const struct value *record, const char *path,
+                        size_t item, struct found *ret, struct error **errp) {
     *ret = (struct found){.missing = RECORDS_NOT_IN_DATABASE};
     for (int class_id = c->class_id;;) {
         size_t len = strcspn(path, ".");
@@ -140,7 +141,7 @@ static bool follow(struct records *r, const struct cli_class *c, const struct va
             return true;
         }
         if (v && v->type == VALUE_SET)
-            v = v->set.n ? &v->set.items[0] : NULL;
+            v = item < v->set.n ? &v->set.items[item] : NULL;
         if (!v || !field || target_of(field) < 0 || str_eq(value_str(v), REF_NULL_TEXT))
             return true;
         class_id = target_of(field);
@@ -154,6 +155,32 @@ static bool follow(struct records *r, const struct cli_class *c, const struct va
         }
         path += len + 1;
     }
+}
+
+static bool follow(struct records *r, const struct cli_class *c, const struct value *record, const char *path,
+                   struct found *ret, struct error **errp) {
+    return follow_item(r, c, record, path, 0, ret, errp);
+}
+
+/* Whether all that a set of references leads to is shown; and how many these are. */
+static bool shows_all(const struct cli_field *f, const struct value *record, size_t *ret_n) {
+    const char *dot = f->rights == CLI_SRO ? strchr(f->path, '.') : NULL;
+    _cleanup_free_ char *name = dot ? xstrndup(f->path, (size_t)(dot - f->path)) : NULL;
+    const struct value *v = name && record->type == VALUE_MAP ? value_map_get(record, name) : NULL;
+    *ret_n = v && v->type == VALUE_SET ? v->set.n : 0;
+    return dot != NULL;
+}
+
+/* The texts of all of them; false with *errp when they cannot be fetched. */
+static bool all_texts(struct records *r, const struct cli_class *c, const struct value *record,
+                      const struct cli_field *f, size_t n, struct strv *ret, struct error **errp) {
+    for (size_t i = 0; i < n; i++) {
+        struct found found;
+        if (!follow_item(r, c, record, f->path, i, &found, errp))
+            return false;
+        strv_take(ret, found.value ? records_text(found.type, found.value) : xstrdup(found.missing));
+    }
+    return true;
 }
 
 void records_classes_of_field(const struct cli_class *c, const struct cli_field *f, bool ret[static N_CLASSES]) {
@@ -179,6 +206,11 @@ const struct value *records_value(struct records *r, const struct cli_class *c, 
 char *records_field(struct records *r, const struct cli_class *c, const struct value *record, const struct cli_field *f,
                     struct error **errp) {
     struct found found;
+    size_t n;
+    if (shows_all(f, record, &n)) {
+        _cleanup_strv_ struct strv texts = {0};
+        return all_texts(r, c, record, f, n, &texts, errp) ? strv_join(&texts, "; ") : NULL;
+    }
     if (!follow(r, c, record, f->path, &found, errp))
         return NULL;
     return found.value ? records_text(found.type, found.value) : xstrdup(found.missing);
@@ -202,6 +234,15 @@ bool records_match(struct records *r, const struct cli_class *c, const struct va
     const char *colon = strchr(key, ':');
     const struct cli_field *f = records_filter_field(c, key, errp);
     struct found found;
+    size_t n;
+    if (f && shows_all(f, record, &n)) {
+        _cleanup_strv_ struct strv texts = {0};
+        if (!all_texts(r, c, record, f, n, &texts, errp))
+            return false;
+        _cleanup_free_ char *all = strv_join(&texts, "; ");
+        *ret = colon ? strv_has(&texts, value) : str_eq(all, value);
+        return true;
+    }
     if (!f || !follow(r, c, record, f->path, &found, errp))
         return false;
     const struct value *v = found.value;

@@ -13,10 +13,10 @@ enum cli_rights { CLI_RO, CLI_RW, CLI_SRO, CLI_SRW, CLI_MRO, CLI_MRW };
 struct cli_field {
     const char *name; /* as typed and printed: "network-uuid" */
     enum cli_rights rights;
-    const char
-        *path;      /* field of the class, or through references with dots: "network.name_label"; of a set, its first */
-    bool hidden;    /* only shown when asked for by name */
-    bool expensive; /* not fetched by -list unless asked for */
+    const char *path; /* field of the class, or through references with dots: "network.name_label"; of a set, its first,
+                 or all with rights S */
+    bool hidden;      /* only shown when asked for by name */
+    bool expensive;   /* not fetched by -list unless asked for */
     bool deprecated;
 };
 
