@@ -123,7 +123,9 @@ static bool check_session(struct call *c, const struct value *params, struct err
 
 static bool check_role(struct call *c, struct error **errp) {
     enum role role = c->session ? c->session->role : ROLE_POOL_ADMIN;
-    if (c->caller.is_local || c->caller.is_pool_host)
+    /* Root on the socket, or a host of the pool; but what is done in the name of a user has that user's role. */
+    bool is_users = c->session && !session_is_root(c->session);
+    if ((c->caller.is_local || c->caller.is_pool_host) && !is_users)
         role = ROLE_INTERNAL;
     if (role >= c->def->role || !c->def->has_session)
         return true;

@@ -59,6 +59,25 @@ static void accept_user(struct judging *j, const char *user, enum role role) {
     free(j);
 }
 
+/* ---- sessions for work ---- */
+
+/* Of the role that the user has, and resting on the same rows. */
+static struct session *work_for(struct judging *j, const char *user, enum role role) {
+    struct loop *l = api_loop(j->api);
+    struct session *s =
+        sessions_add(j->api->sessions, /* uuid= */ NULL, user, "xe", role, loop_now_ms(l), loop_wall_ms(l) / 1000);
+    s->ends_ms = loop_now_ms(l) + API_WORK_MS;
+    j->who.session = s->uuid;
+    return s;
+}
+
+void api_session_end(struct api *a, const struct uuid *session) {
+    struct loop *l = api_loop(a);
+    struct session *s = sessions_find(a->sessions, session, loop_now_ms(l), loop_wall_ms(l) / 1000);
+    if (s)
+        sessions_close(a->sessions, s);
+}
+
 /* ---- a user and a password ---- */
 
 static const char *source_of(const struct judging *j) {
@@ -85,6 +104,8 @@ static void judge_subject(struct judging *j, const struct auth_pam_result *r) {
         return;
     }
     enum role role = right.role;
+    if (j->verdict && role >= j->needed)
+        subject_right_give(work_for(j, r->user, role), &right);
     subject_right_done(&right);
     accept_user(j, r->user, role);
 }
@@ -128,6 +149,13 @@ static const struct session *own_session(struct api *a, const struct uuid *u) {
     return sessions_find(a->sessions, u, loop_now_ms(l), loop_wall_ms(l) / 1000);
 }
 
+/* A session of a user who is not root, in whose name something of this host speaks. */
+static bool is_of_user(struct api *a, const char *text) {
+    struct uuid u;
+    const struct session *s = text && ref_parse(text, &u) ? own_session(a, &u) : NULL;
+    return s && !session_is_root(s);
+}
+
 static const char no_session[] = "There is no such session: log in.";
 
 static void on_session(struct error *error, const struct value *result, void *data) {
@@ -149,6 +177,12 @@ static void judge_session(struct judging *j, const char *text) {
         return;
     }
     const struct session *s = own_session(a, &u);
+    if (s && !s->is_local_only && !session_is_root(s) && j->verdict && s->role >= j->needed) {
+        struct session *work = work_for(j, s->user, s->role);
+        work->most = s->most;
+        work->ends_ms = s->ends_ms ? MIN(s->ends_ms, work->ends_ms) : work->ends_ms;
+        session_rest_as(work, s);
+    }
     if (s && !s->is_local_only)
         accept_user(j, s->user, s->role);
     else if (!s && !api_is_coordinator(a) && a->hooks.session_ask) /* clients log in at the coordinator */
@@ -197,13 +231,13 @@ void api_http_authenticate(struct api *a, struct http_request *req, enum role ne
     const struct stream_peer *peer = http_get_peer(req);
     struct judging *j = judging_new(a, req, needed, userdata);
     j->then = then;
-    if (peer->is_unix) {
-        accept_user(j, "root", ROLE_POOL_ADMIN);
-        return;
-    }
     const char *session = http_get_query(req, "session_id");
     if (!session)
         session = http_get_cookie(req, "session_id");
+    if (peer->is_unix && !is_of_user(a, session)) {
+        accept_user(j, "root", ROLE_POOL_ADMIN);
+        return;
+    }
     char *user, *password;
     int64_t ends;
     if (session) {

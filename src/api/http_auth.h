@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who asks for something over HTTP that is not a call: consoles, the command line's protocol, images. Judged in the
- * order of the existing API: the local socket (root), a session of the query or of a cookie, a user and password
- * (HTTP Basic), a certificate of a host of the pool. Loop thread.
+ * order of the existing API: the local socket (root, unless it shows a session of somebody else), a session of the
+ * query or of a cookie, a user and password (HTTP Basic), a certificate of a host of the pool. Loop thread.
  */
 #pragma once
 
@@ -15,7 +15,12 @@ struct api_identity {
     bool is_local;     /* the local socket */
     bool is_pool_host; /* another host of the pool, for whom it has judged already */
     char address[64];  /* "" when local */
+    /* api_http_judge, of a user who is not root: a session for what is done in the user's name; else null. Whoever is
+     * told ends it (api_session_end); by itself it ends after API_WORK_MS. */
+    struct uuid session;
 };
+#define API_WORK_MS (2 * 3600 * 1000)
+void api_session_end(struct api *a, const struct uuid *session);
 
 /* The request is the callee's, to be answered. The client may be gone meanwhile (http_is_aborted). */
 typedef void api_http_authenticated_fn(struct http_request *req, const struct api_identity *who, void *userdata);

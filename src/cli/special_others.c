@@ -197,7 +197,7 @@ static bool event_wait(struct xe *x, struct error **errp) {
 static bool audit_log_get(struct xe *x, struct error **errp) {
     const char *file = xe_need(x, "filename", errp), *since = args_get(&x->args, "since");
     _cleanup_buf_ struct buf text = BUF_INIT;
-    if (!file)
+    if (!file || !xe_may_use_files(file, errp))
         return false;
     for (const char *p = str_or_empty(since); *p; p++)
         if (!strchr("0123456789T:.Z-", *p)) {

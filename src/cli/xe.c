@@ -97,19 +97,38 @@ static bool can_read(const char *path, struct error **errp) {
     return false;
 }
 
+/* The session that this run is to use, as the first line of its input (XE_SESSION_ON_STDIN): another host's xe asked
+ * for it. The caller wipes and frees; NULL when there is none. */
+static bool read_session(char **ret, struct error **errp) {
+    char line[LINE_MAX_SIZE];
+    if (!getenv("XE_SESSION_ON_STDIN"))
+        return true;
+    if (!fgets(line, sizeof(line), stdin) || line[0] == '\n') {
+        error_set(errp, "SESSION_INVALID", "", NULL);
+        return false;
+    }
+    line[strcspn(line, "\n")] = 0;
+    *ret = xstrdup(line);
+    explicit_bzero(line, sizeof(line));
+    return true;
+}
+
 bool xe_connect(struct xe *x, bool is_host_only, struct error **errp) {
     if (args_text(&x->args, ARGS_PASSWORD_FILE) && !read_password_file(x, errp))
         return false;
     const char *certificate = args_text(&x->args, ARGS_CERTIFICATE);
     if (certificate && (!xe_may_use_files(certificate, errp) || !can_read(certificate, errp)))
         return false;
-    _cleanup_free_ char *server = server_name(&x->args);
+    _cleanup_free_ char *server = server_name(&x->args), *session = NULL;
+    if (!read_session(&session, errp))
+        return false;
     struct client_config config = {.server = server,
                                    .port = args_port(&x->args),
                                    .user = args_text(&x->args, ARGS_USER),
                                    .password = args_text(&x->args, ARGS_PASSWORD),
                                    .fingerprint = args_text(&x->args, ARGS_FINGERPRINT),
                                    .ca_path = args_text(&x->args, ARGS_CA),
+                                   .session = session,
                                    .insecure = args_is(&x->args, ARGS_INSECURE),
                                    .certificate_path = certificate,
                                    .is_host_only = is_host_only,
@@ -119,6 +138,8 @@ bool xe_connect(struct xe *x, bool is_host_only, struct error **errp) {
                                    .interrupt = &xe_interrupt};
     x->is_host_only = is_host_only;
     x->client = client_open(&config, errp);
+    if (session)
+        explicit_bzero(session, strlen(session));
     if (x->client) {
         x->records = records_new(x->client);
     } else if (certificate && !config.password && error_is(*errp, "SESSION_AUTHENTICATION_FAILED")) {

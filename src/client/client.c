@@ -143,6 +143,11 @@ static bool call_login(struct client *c, const char *method, unsigned n, struct 
 }
 
 static bool log_in(struct client *c, struct error **errp) {
+    if (c->given_session) {
+        free(c->session);
+        c->session = xstrdup(c->given_session);
+        return true;
+    }
     if (c->server && !c->password && !c->certificate && c->config.ask_password)
         c->password = c->config.ask_password(c->config.userdata);
     if (c->config.is_host_only)
@@ -233,6 +238,7 @@ struct client *client_open(const struct client_config *config, struct error **er
     c->given_fingerprint = copy(config->fingerprint);
     c->ca = copy(config->ca_path);
     c->certificate = copy(config->certificate_path);
+    c->given_session = copy(config->session);
     if (open_session(c, errp))
         return c;
     client_free(c);
@@ -242,7 +248,7 @@ struct client *client_open(const struct client_config *config, struct error **er
 void client_free(struct client *c) {
     if (!c)
         return;
-    if (c->session && c->rpc) {
+    if (c->session && c->rpc && !c->given_session) {
         _cleanup_value_ struct value session = value_string(c->session), result = {.type = VALUE_VOID};
         struct error *e = NULL;
         client_heed_interrupt(c, false);
@@ -253,6 +259,7 @@ void client_free(struct client *c) {
     }
     leave(c);
     wipe(c->password);
+    wipe(c->given_session);
     free(c->server);
     free(c->user);
     free(c->given_fingerprint);
@@ -298,7 +305,7 @@ bool client_call(struct client *c, const char *method, const struct value *param
     }
     if (call_once(c, method, params, n, ret, &e))
         return true;
-    if (error_is(e, "SESSION_INVALID")) { /* then the call was not carried out */
+    if (error_is(e, "SESSION_INVALID") && !c->given_session) { /* then the call was not carried out */
         error_free(TAKE(e));
         if (!open_session(c, errp))
             return false;

@@ -27,6 +27,7 @@ struct client_config {       /* texts are copied */
     const char *fingerprint; /* expected SHA-256 of its certificate, its key, or the authority of its pool; NULL: the
                                 one kept in known_hosts */
     const char *ca_path;     /* judge by this authority instead; NULL */
+    const char *session;     /* one that is there already, and stays: nobody logs in or out; NULL */
     bool insecure;           /* take any certificate */
     const char *certificate_path; /* PEM, own certificate and its key, shown in place of a password; NULL */
     bool is_host_only; /* a session for the host's own affairs, which it gives without a coordinator as well */

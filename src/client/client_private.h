@@ -9,6 +9,7 @@ struct client {
     struct rpc_client *rpc;
     struct client_config config; /* its texts are owned here */
     char *server;                /* where it is now; NULL: local */
+    char *given_session;         /* of the config; NULL */
     char *session;               /* NULL: not logged in */
     char *user, *password, *given_fingerprint, *ca, *certificate;
     char pin[TLS_FINGERPRINT_SIZE];

@@ -30,6 +30,7 @@ struct cli_session {
     struct loop_source *deadline;
     bool is_greeted;
     char user[64], address[64];
+    struct uuid login; /* the session that the command has, of a user who is not root; else null */
     struct cli_session *next;
 };
 
@@ -42,6 +43,8 @@ static void session_free(struct cli_session *s) {
         }
     if (s->child)
         child_cancel(s->child);
+    if (!uuid_is_null(&s->login))
+        api_session_end(s->all->d->api, &s->login);
     loop_source_free(s->deadline);
     stream_free(s->stream);
     buf_done(&s->in);
@@ -105,6 +108,8 @@ static bool is_forbidden(const char *word) {
         return true;
     if (memmem(key, n, "password", 8)) /* it would stand among the arguments of a process */
         return true;
+    if (str_starts(key, "remote-")) /* another pool, where this host would log in */
+        return true;
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
         if (strlen(keys[i]) == n && strncmp(key, keys[i], n) == 0)
             return true;
@@ -112,13 +117,17 @@ static bool is_forbidden(const char *word) {
 }
 
 static void run_command(struct cli_session *s) {
-    const char *argv[THIN_CLI_ARGS_MAX + 6];
+    const char *argv[THIN_CLI_ARGS_MAX + 7];
+    char ref[REF_TEXT_SIZE];
+    bool is_root = uuid_is_null(&s->login);
     size_t n = 0;
     _cleanup_free_ char *run = strf("MUSTER_RUN_DIR=%s", s->all->d->options.run_dir);
     argv[n++] = "env";
     argv[n++] = run;
     argv[n++] = "HOME=/nonexistent"; /* no settings of this host's root */
     argv[n++] = "XE_NO_FILES=1";     /* and should one be named in a new way, xe itself refuses */
+    if (!is_root)
+        argv[n++] = "XE_SESSION_ON_STDIN=1"; /* where no other process sees it */
     argv[n++] = "xe";
     for (size_t i = 0; i < s->request.args.n; i++) {
         const char *word = s->request.args.items[i];
@@ -135,7 +144,8 @@ static void run_command(struct cli_session *s) {
         argv[n++] = word;
     }
     argv[n] = NULL;
-    s->child = child_run(s->all->d->loop, argv, /* input= */ NULL, CLI_COMMAND_MS, CLI_OUTPUT_MAX, on_command, s);
+    const char *input = is_root ? NULL : ref_text(&s->login, ref);
+    s->child = child_run(s->all->d->loop, argv, input, CLI_COMMAND_MS, CLI_OUTPUT_MAX, on_command, s);
 }
 
 /* ---- what the client says ---- */
@@ -224,6 +234,7 @@ static void on_verdict(struct http_request *req, const struct api_identity *who,
     }
     if (who) {
         str_copy(s->user, sizeof(s->user), who->user);
+        s->login = who->session;
         str_copy(s->address, sizeof(s->address), who->is_local ? "local" : who->address);
     }
     begin(s, req);
@@ -253,7 +264,7 @@ static void handle(struct http_request *req, void *userdata) {
     cs->n++;
     struct api_http_login login = {
         .session = s->request.session, .user = s->request.user, .password = s->request.password};
-    api_http_judge(cs->d->api, req, &login, ROLE_POOL_ADMIN, on_verdict, s);
+    api_http_judge(cs->d->api, req, &login, ROLE_READ_ONLY, on_verdict, s);
 }
 
 struct cli_server *cli_server_new(struct daemon *d) {

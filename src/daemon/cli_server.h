@@ -3,7 +3,8 @@
  * POST /cli: the thin command line client of XenServer. It sends what was typed; the command runs here, as our own xe
  * with the local socket, and what that prints goes back (wire/thin_cli.h). Loop thread.
  *
- * For root (pool-admin) alone: xe on the local socket is root. Files are the client's affair in this protocol, so
+ * xe on the local socket is root. For a user who is not, it is given a session of the user, on its standard input, and
+ * may do what the user may. Files are the client's affair in this protocol, so
  * parameters that name one are refused here: they would mean files of this host.
  */
 #pragma once

@@ -262,6 +262,17 @@ static void test_each_role(void **state) {
     }
 }
 
+/* What speaks for a user on the host's own socket has the user's role, not root's. */
+static void test_local_speaks_for_user(void **state) {
+    struct fx *fx = *state;
+    struct uuid alice = add_subject(fx, "user:alice");
+    give(fx, &alice, ROLE_VM_OPERATOR);
+    _cleanup_free_ char *s = session_of(fx, "alice");
+    fx_call(fx, "VM.get_all", "[\"%s\"]", s);
+    assert_true(str_starts(fx_fail(fx, "host.disable", "[\"%s\", []]", s), ERR_RBAC_PERMISSION_DENIED));
+    assert_true(str_starts(fx_fail(fx, "subject.create", "[\"%s\", []]", s), ERR_RBAC_PERMISSION_DENIED));
+}
+
 /* One user's session is nobody else's business, but for an administrator's. */
 static void test_sessions_of_others(void **state) {
     struct fx *fx = *state;
@@ -511,6 +522,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_record, setup, teardown),
         cmocka_unit_test_setup_teardown(test_strongest_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_each_role, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_local_speaks_for_user, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sessions_of_others, setup, teardown),
         cmocka_unit_test_setup_teardown(test_role_follows, setup, teardown),
         cmocka_unit_test_setup_teardown(test_waiting_ends, setup, teardown),
