@@ -38,6 +38,7 @@ static void expire(struct loop_source *s, void *userdata) {
     struct api *a = userdata;
     api_take_session_limits(a);
     sessions_expire(a->sessions, loop_now_ms(api_loop(a)));
+    subjects_confirm(a);
     tasks_expire(a);
     loop_timer_set(s, EXPIRY_MS);
 }

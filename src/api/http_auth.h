@@ -10,7 +10,7 @@
 #include "wire/http_server.h"
 
 struct api_identity {
-    char user[64];
+    char user[128];
     enum role role;
     bool is_local;     /* the local socket */
     bool is_pool_host; /* another host of the pool, for whom it has judged already */

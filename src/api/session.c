@@ -78,7 +78,7 @@ struct session *sessions_add(struct sessions *ss, const struct uuid *uuid, const
     s->user = xstrndup(user, MAX_LABEL);
     s->originator = xstrndup(str_or_empty(originator), MAX_LABEL);
     s->role = role;
-    s->last_use_ms = now_ms;
+    s->last_use_ms = s->confirmed_ms = now_ms;
     s->last_active = s->validated = now_wall;
     s->other_config = value_map();
     s->identifiers = value_set();

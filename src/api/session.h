@@ -45,6 +45,7 @@ struct session {
     struct value identifiers;
     struct uuid subject;
     enum role most;
+    uint64_t confirmed_ms; /* when the directory was last asked whether this is so */
     struct value other_config;
     void *event_queue; /* of events_legacy.c */
     unsigned n_refs;

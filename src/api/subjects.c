@@ -49,11 +49,16 @@ static bool find(struct db *d, const struct value *identifiers, enum role *ret_r
     return has_one;
 }
 
+static struct value identifiers_of(const char *user, char *const *groups) {
+    struct value v = value_set();
+    value_set_add(&v, value_string_take(directory_identifier(DIRECTORY_USER, user)));
+    for (size_t i = 0; groups && groups[i]; i++)
+        value_set_add(&v, value_string_take(directory_identifier(DIRECTORY_GROUP, groups[i])));
+    return v;
+}
+
 bool subject_right_of(struct api *a, const struct auth_pam_result *r, struct subject_right *ret) {
-    struct subject_right right = {.identifiers = value_set()};
-    value_set_add(&right.identifiers, value_string_take(directory_identifier(DIRECTORY_USER, r->user)));
-    for (size_t i = 0; r->groups && r->groups[i]; i++)
-        value_set_add(&right.identifiers, value_string_take(directory_identifier(DIRECTORY_GROUP, r->groups[i])));
+    struct subject_right right = {.identifiers = identifiers_of(r->user, r->groups)};
     /* An account that the directory does not know has no name to be known by. */
     if (r->uid != UINT_MAX && find(api_db(a), &right.identifiers, &right.role, &right.subject)) {
         *ret = right;
@@ -105,6 +110,72 @@ static void on_subject(struct db *d, enum db_event event, const struct row *r, v
 
 struct db_watch *subjects_watch(struct api *a) {
     return db_watch_add(api_db(a), CLASS_subject, on_subject, a);
+}
+
+/* ---- and the directory ---- */
+
+struct confirming {
+    struct api *api;
+    char *identifier;
+    int r; /* what the directory said, and of whom when it is 1 */
+    const struct directory_entry *entry;
+};
+
+static bool is_gone(struct session *s, void *userdata) {
+    const struct confirming *q = userdata;
+    struct loop *l = api_loop(q->api);
+    if (!str_eq(session_identifier(s), q->identifier))
+        return false;
+    if (q->r == 0) {
+        log_info("a session of user '%s' ends: the system does not know the user any more", s->user);
+        return true;
+    }
+    value_done(&s->identifiers);
+    s->identifiers = identifiers_of(q->entry->name, q->entry->groups);
+    s->validated = loop_wall_ms(l) / 1000;
+    return has_lost_its_role(s, q->api);
+}
+
+static void on_confirmed(int r, const struct directory_entry *e, void *userdata) {
+    struct confirming *q = userdata;
+    q->r = r;
+    q->entry = e;
+    if (r >= 0)
+        sessions_close_if(q->api->sessions, is_gone, q);
+    else
+        log_warn("user '%s' cannot be looked up now (%s); sessions go on", q->identifier, strerror(-r));
+    free(q->identifier);
+    free(q);
+}
+
+struct stale {
+    struct strv identifiers;
+    uint64_t now_ms;
+};
+
+static bool note_stale(struct session *s, void *userdata) {
+    struct stale *stale = userdata;
+    const char *identifier = session_identifier(s);
+    if (!*identifier || stale->now_ms - s->confirmed_ms < SUBJECT_CONFIRM_MS)
+        return false;
+    s->confirmed_ms = stale->now_ms; /* asked once, however long the answer takes */
+    if (!strv_has(&stale->identifiers, identifier))
+        strv_add(&stale->identifiers, identifier);
+    return false;
+}
+
+void subjects_confirm(struct api *a) {
+    struct stale stale = {.now_ms = loop_now_ms(api_loop(a))};
+    sessions_close_if(a->sessions, note_stale, &stale);
+    for (size_t i = 0; i < stale.identifiers.n; i++) {
+        struct confirming *q = xnew0(struct confirming);
+        *q = (struct confirming){.api = a, .identifier = xstrdup(stale.identifiers.items[i])};
+        if (directory_ask(a->config.worker, q->identifier, on_confirmed, q))
+            continue;
+        free(q->identifier); /* the next time */
+        free(q);
+    }
+    strv_done(&stale.identifiers);
 }
 
 /* ---- calls of class session ---- */

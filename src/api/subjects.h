@@ -31,5 +31,10 @@ char *subject_cure(const char *user);
 /* Makes s rest on it. */
 void subject_right_give(struct session *s, struct subject_right *right /* its parts are taken */);
 
+/* Asks the directory anew about users whose last word is older than this: who has left it, or a group, loses what came
+ * with it. Called now and then. */
+#define SUBJECT_CONFIRM_MS (10 * 60 * 1000)
+void subjects_confirm(struct api *a);
+
 /* The sessions of `a` follow the rows from now on. */
 struct db_watch *subjects_watch(struct api *a);
