@@ -54,6 +54,27 @@ t xe feature-list
 t xe network-sriov-list
 t xe host-crashdump-list
 # What varies is written in capitals.
+t xe role-list
+t xe subject-add
+t xe subject-add subject-name=nobody-of-this-name
+t xe subject-add subject-name=root
+subject=$(xe subject-add subject-name=daemon)
+t xe subject-add subject-name=user:daemon
+t xe subject-role-add uuid="$subject"
+t xe subject-role-add uuid="$subject" role-name=vm-operators
+t xe subject-role-add uuid="$subject" role-name=vm-operator role-uuid="$subject"
+t xe subject-role-remove uuid="$subject" role-name=vm-operator
+t xe subject-role-add uuid="$subject" role-name=vm-operator
+t xe subject-role-add uuid="$subject" role-name=read-only
+t xe subject-role-add uuid="$subject" role-name=read-only
+t xe subject-role-remove uuid="$subject" role-name=vm-operator
+t xe subject-list
+t xe subject-list roles:contains=read-only --minimal
+t xe session-subject-identifier-list
+t xe session-subject-identifier-logout
+t xe subject-remove
+t xe subject-remove subject-uuid="$subject"
+t xe subject-list
 t xe secret-create
 secret=$(xe secret-create value='hush, or not')
 t xe secret-list | sed "s/$secret/SECRET/"
