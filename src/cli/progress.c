@@ -102,7 +102,8 @@ static bool carry(struct xe *x, const char *path, int fd, bool is_upload, int64_
     bool ok = client_carry_file(x->client, &f, draw, bar, &e);
     /* What the server did not begin it does not end; whatever it began says itself how it ended. */
     if (!ok && !xe_was_interrupted() && client_call(x->client, "task.get_record", task, 1, &record, &ignored) &&
-        str_eq(str_or_empty(value_map_str(&record, "status")), "pending") && error_is(e, "SERVER_RESPONSE_INVALID")) {
+        str_eq(str_or_empty(value_map_str(&record, "status")), "pending") &&
+        (error_is(e, "SERVER_REFUSED") || error_is(e, "SERVER_RESPONSE_INVALID"))) {
         error_propagate(errp, e);
         if (!client_call(x->client, "task.destroy", task, 1, &nothing, &ignored))
             error_free(ignored);
