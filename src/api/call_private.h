@@ -9,6 +9,7 @@
 /* Limits on what clients may choose. */
 #define API_MAX_PARAMS 64
 #define API_MAX_PENDING_TASKS 2000
+#define API_MAX_PENDING_TASKS_OF_USER 500 /* who is not root leaves room for others */
 #define API_COMMIT_MS 15000
 /* Writers of one field who all look first: one of them gets through each time, so this many may write at once. */
 #define API_MAX_WRITE_TRIES 256

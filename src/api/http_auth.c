@@ -64,6 +64,7 @@ static void accept_user(struct judging *j, const char *user, enum role role) {
 /* Of the role that the user has, and resting on the same rows. */
 static struct session *work_for(struct judging *j, const char *user, enum role role) {
     struct loop *l = api_loop(j->api);
+    sessions_make_room_for(j->api->sessions, user);
     struct session *s =
         sessions_add(j->api->sessions, /* uuid= */ NULL, user, "xe", role, loop_now_ms(l), loop_wall_ms(l) / 1000);
     s->ends_ms = loop_now_ms(l) + API_WORK_MS;
@@ -144,7 +145,7 @@ static void judge_password(struct judging *j, char *user /* taken */, char *pass
 
 /* ---- a session ---- */
 
-static const struct session *own_session(struct api *a, const struct uuid *u) {
+static struct session *own_session(struct api *a, const struct uuid *u) {
     struct loop *l = api_loop(a);
     return sessions_find(a->sessions, u, loop_now_ms(l), loop_wall_ms(l) / 1000);
 }
@@ -169,6 +170,18 @@ static void on_session(struct error *error, const struct value *result, void *da
         refuse_unknown(j, no_session);
 }
 
+static void accept_session(struct judging *j, struct session *s) {
+    session_ref(s); /* room for another one may be made at its expense */
+    if (!session_is_root(s) && j->verdict && s->role >= j->needed) {
+        struct session *work = work_for(j, s->user, s->role);
+        work->most = s->most;
+        work->ends_ms = s->ends_ms ? MIN(s->ends_ms, work->ends_ms) : work->ends_ms;
+        session_rest_as(work, s);
+    }
+    accept_user(j, s->user, s->role);
+    session_unref(s);
+}
+
 static void judge_session(struct judging *j, const char *text) {
     struct api *a = j->api;
     struct uuid u;
@@ -176,15 +189,9 @@ static void judge_session(struct judging *j, const char *text) {
         refuse_unknown(j, no_session);
         return;
     }
-    const struct session *s = own_session(a, &u);
-    if (s && !s->is_local_only && !session_is_root(s) && j->verdict && s->role >= j->needed) {
-        struct session *work = work_for(j, s->user, s->role);
-        work->most = s->most;
-        work->ends_ms = s->ends_ms ? MIN(s->ends_ms, work->ends_ms) : work->ends_ms;
-        session_rest_as(work, s);
-    }
+    struct session *s = own_session(a, &u);
     if (s && !s->is_local_only)
-        accept_user(j, s->user, s->role);
+        accept_session(j, s);
     else if (!s && !api_is_coordinator(a) && a->hooks.session_ask) /* clients log in at the coordinator */
         a->hooks.session_ask(a->hooks.userdata, &u, on_session, j);
     else

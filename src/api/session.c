@@ -114,6 +114,10 @@ struct session *sessions_find(struct sessions *ss, const struct uuid *uuid, uint
     return s;
 }
 
+void sessions_make_room_for(struct sessions *ss, const char *user) {
+    make_room(ss, user, /* originator= */ NULL, SESSION_MAX_PER_SUBJECT);
+}
+
 void sessions_close(struct sessions *ss, struct session *s) {
     if (s->is_closed)
         return;

@@ -12,6 +12,7 @@
 
 #define SESSION_MAX_PER_ORIGINATOR 500
 #define SESSION_MAX_TOTAL 20000
+#define SESSION_MAX_PER_SUBJECT 500 /* of a user who is not root: nobody pushes others out under many originators */
 #define SESSION_IDLE_MS (24ull * 3600 * 1000)
 #define SESSION_IDLE_MIN_S 60
 #define SESSION_IDLE_MAX_S (30 * 24 * 3600)
@@ -63,6 +64,8 @@ struct session *sessions_add(struct sessions *ss, const struct uuid *uuid, const
                              enum role role, uint64_t now_ms, int64_t now_wall);
 /* NULL when unknown or expired; otherwise marks it as used. */
 struct session *sessions_find(struct sessions *ss, const struct uuid *uuid, uint64_t now_ms, int64_t now_wall);
+/* Before one is added for a user who is not root: the least recently used go until there is room for it. */
+void sessions_make_room_for(struct sessions *ss, const char *user);
 void sessions_close(struct sessions *ss, struct session *s);
 /* Ends those that `pick` says true of. It may change the session, but looks at no other. */
 typedef bool sessions_pick_fn(struct session *s, void *userdata);

@@ -47,6 +47,7 @@ static void admit_subject(struct login *login, const struct auth_pam_result *r) 
     if (login->is_local_only) {
         call_fail_code(c, ERR_SESSION_AUTHORIZATION_FAILED, r->user, "only root may log in to a host alone", NULL);
     } else if (subject_right_of(login->api, r, &right)) {
+        sessions_make_room_for(login->api->sessions, r->user);
         struct session *s = open_session(c, r->user, right.role);
         subject_right_give(s, &right);
         call_return_ref(c, &s->uuid);

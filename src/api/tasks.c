@@ -83,10 +83,18 @@ static int64_t wall_seconds(struct api *a) {
     return loop_wall_ms(api_loop(a)) / 1000;
 }
 
+static unsigned n_pending_of(const struct tasks *ts, const char *user) {
+    unsigned n = 0;
+    for (const struct task *t = ts->first; t; t = t->next)
+        n += !t->is_finished && t->user && str_eq(t->user, user);
+    return n;
+}
+
 bool tasks_add(struct api *a, struct call *c, const struct session *s, const char *label, const char *description,
                const struct type_def *result_type, struct uuid *ret, struct error **errp) {
     struct tasks *ts = a->tasks;
-    if (ts->n_pending >= API_MAX_PENDING_TASKS) {
+    if (ts->n_pending >= API_MAX_PENDING_TASKS ||
+        (s && !session_is_root(s) && n_pending_of(ts, s->user) >= API_MAX_PENDING_TASKS_OF_USER)) {
         error_set(errp, ERR_TOO_MANY_PENDING_TASKS, NULL);
         return false;
     }

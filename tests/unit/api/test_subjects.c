@@ -226,6 +226,16 @@ static void test_lent_follows(void **state) {
     assert_int_equal(role_now(fx, fx_ref(&lent)), ROLE_READ_ONLY);
     take(fx, &alice, ROLE_READ_ONLY);
     assert_null(sessions_find(fx->api->sessions, &lent, loop_sim_now_ms(fx->sim), 1));
+
+    /* One of a certificate is open to what that opens. */
+    struct session *shown = sessions_add(fx->api->sessions, /* uuid= */ NULL, "backup", "test", ROLE_READ_ONLY,
+                                         loop_sim_now_ms(fx->sim), 1);
+    shown->is_certificate = true;
+    lent = api_session_lend(fx->api, shown, ROLE_VM_POWER_ADMIN, 60000);
+    _cleanup_free_ char *by_certificate = xstrdup(fx_ref(&lent));
+    assert_int_equal(role_now(fx, by_certificate), ROLE_READ_ONLY);
+    expect(fx, by_certificate, "VM.pool_migrate", ", [], [], {}", ERR_FIELD_TYPE_ERROR);
+    expect(fx, by_certificate, "network.create", ", []", ERR_RBAC_PERMISSION_DENIED);
 }
 
 /* What changes in the directory reaches sessions that are there, too. */
@@ -246,6 +256,34 @@ static void test_directory_is_asked_again(void **state) {
     fx_call(fx, "VM.get_all", "[$S]");
     users_set_groups("alice", alices);
     users_set_groups("bob", bobs);
+}
+
+/* However many sessions and tasks a user wants, there is room for others. */
+static void test_room_for_others(void **state) {
+    struct fx *fx = *state;
+    struct uuid alice = add_subject(fx, "user:alice"), u;
+    give(fx, &alice, ROLE_READ_ONLY);
+    _cleanup_free_ char *first = session_of(fx, "alice");
+    assert_true(ref_parse(first, &u));
+    struct session *s = session_ref(sessions_find(fx->api->sessions, &u, loop_sim_now_ms(fx->sim), 1));
+    for (unsigned i = 1; i < SESSION_MAX_PER_SUBJECT; i++) { /* what her programs call themselves makes no difference */
+        char name[16];
+        snprintf(name, sizeof(name), "p%u", i);
+        sessions_add(fx->api->sessions, /* uuid= */ NULL, "alice", name, ROLE_READ_ONLY, loop_sim_now_ms(fx->sim) + i,
+                     1);
+    }
+    loop_sim_advance(fx->sim, 1000);
+    assert_false(s->is_closed);
+    _cleanup_free_ char *last = session_of(fx, "alice");
+    assert_true(s->is_closed);
+    session_unref(s);
+    fx_call(fx, "VM.get_all", "[$S]"); /* older than all of them */
+    assert_int_equal(sessions_count(fx->api->sessions), SESSION_MAX_PER_SUBJECT + 1);
+
+    for (unsigned i = 0; i < API_MAX_PENDING_TASKS_OF_USER; i++)
+        expect(fx, last, "task.create", ", \"label\", \"\"", "\"");
+    expect(fx, last, "task.create", ", \"label\", \"\"", ERR_TOO_MANY_PENDING_TASKS);
+    fx_call(fx, "task.create", "[$S, \"label\", \"\"]");
 }
 
 static void test_logged_out_by_others(void **state) {
@@ -282,6 +320,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_waiting_ends, users_setup, users_teardown),
         cmocka_unit_test_setup_teardown(test_lent_follows, users_setup, users_teardown),
         cmocka_unit_test_setup_teardown(test_directory_is_asked_again, users_setup, users_teardown),
+        cmocka_unit_test_setup_teardown(test_room_for_others, users_setup, users_teardown),
         cmocka_unit_test_setup_teardown(test_logged_out_by_others, users_setup, users_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
