@@ -21,8 +21,11 @@ enum vm_here vm_here_of(const struct virt_domain *d) {
     return d->is_arriving ? VM_ARRIVING : d->state == VIRT_PAUSED ? VM_STANDS : VM_RUNS;
 }
 
-/* libvirt says of a guest whose memory came through a pipe, until it runs, that it is arriving. */
+/* libvirt says of a guest whose memory came through a pipe, until it runs, that it is arriving; and of one whose QEMU
+ * is just ending, that it runs: taken at its word, what was prepared for it would stay. */
 enum vm_here vm_arrival_here(const struct vm_arrival *r, const struct virt_domain *d) {
+    if (d && d->is_dying)
+        return VM_ARRIVING;
     enum vm_here here = vm_here_of(d);
     return here == VM_ARRIVING && r->is_whole ? VM_STANDS : here;
 }

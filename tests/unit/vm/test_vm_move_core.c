@@ -3,6 +3,7 @@
  * A VM that moves, on a model of two hosts and the pool's rows, with the real decisions of both: every order of what
  * the two do and of what fails in between is tried, and in none does the VM run on both. Then single decisions by name.
  */
+#include "vm/vm_agent_move.h"
 #include "vm/vm_move_core.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -272,6 +273,23 @@ static void test_far(void **state) {
     assert_int_equal(vm_far_step(&f), FAR_OVER);
 }
 
+/* A copy whose QEMU is ending runs by the hypervisor's word: it is neither one that runs here by itself, which would be
+ * left with its disks, nor whole, to be handed the VM. */
+static void test_what_is_here(void **state) {
+    struct vm_arrival r = {.is_whole = false}, whole = {.is_whole = true};
+    struct virt_domain runs = {.state = VIRT_RUNNING}, comes = {.state = VIRT_PAUSED, .is_arriving = true},
+                       stands = {.state = VIRT_PAUSED}, dies = {.state = VIRT_RUNNING, .is_dying = true};
+    assert_int_equal(vm_arrival_here(&r, NULL), VM_ABSENT);
+    assert_int_equal(vm_arrival_here(&r, &runs), VM_RUNS);
+    assert_int_equal(vm_arrival_here(&r, &comes), VM_ARRIVING);
+    assert_int_equal(vm_arrival_here(&whole, &comes), VM_STANDS);
+    assert_int_equal(vm_arrival_here(&r, &stands), VM_STANDS);
+    assert_int_equal(vm_arrival_here(&r, &dies), VM_ARRIVING);
+    assert_int_equal(vm_arrival_here(&whole, &dies), VM_ARRIVING);
+    struct arrival_facts f = {.was_named = true, .here = vm_arrival_here(&r, &dies)};
+    assert_int_equal(vm_arrival_step(&f), ARRIVAL_CLEAN);
+}
+
 static void test_waiting_has_an_end(void **state) {
     assert_int_equal(vm_admit_quiet_ms(0), VM_ADMIT_QUIET_MIN_MS);
     assert_int_equal(vm_admit_quiet_ms(30000), VM_ADMIT_QUIET_MIN_MS);
@@ -285,6 +303,7 @@ int main(void) {
                                        cmocka_unit_test(test_leaving),
                                        cmocka_unit_test(test_far),
                                        cmocka_unit_test(test_stall),
+                                       cmocka_unit_test(test_what_is_here),
                                        cmocka_unit_test(test_waiting_has_an_end)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
