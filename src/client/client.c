@@ -303,7 +303,10 @@ bool client_call(struct client *c, const char *method, const struct value *param
         error_internal(errp, "%zu parameters are too many", n);
         return false;
     }
-    if (call_once(c, method, params, n, ret, &e))
+    unsigned waited_ms = 0;
+    while (!call_once(c, method, params, n, ret, &e) && waits_for_it(c, e, &waited_ms))
+        error_free(TAKE(e)); /* who is still starting has done nothing about it */
+    if (!e)
         return true;
     if (error_is(e, "SESSION_INVALID") && !c->given_session) { /* then the call was not carried out */
         error_free(TAKE(e));
