@@ -162,8 +162,7 @@ static bool log_in(struct client *c, struct error **errp) {
     return ok;
 }
 
-/* Whether to ask once more, a moment later. */
-static bool waits_for_it(struct client *c, const struct error *e, unsigned *waited_ms) {
+bool client_waits_for_it(struct client *c, const struct error *e, unsigned *waited_ms) {
     struct timespec pause = {.tv_nsec = (long)STARTING_ASK_MS * 1000000};
     if (!error_is(e, "HOST_STILL_BOOTING") || !c->config.on_wait || *waited_ms >= CLIENT_PATIENCE_MS)
         return false;
@@ -211,7 +210,7 @@ static bool open_session(struct client *c, struct error **errp) {
         _cleanup_error_ struct error *e = NULL;
         if (!c->rpc && !connect_there(c, errp))
             return false;
-        while (!log_in(c, &e) && waits_for_it(c, e, &waited_ms))
+        while (!log_in(c, &e) && client_waits_for_it(c, e, &waited_ms))
             error_free(TAKE(e));
         if (!e)
             return true;
@@ -304,7 +303,7 @@ bool client_call(struct client *c, const char *method, const struct value *param
         return false;
     }
     unsigned waited_ms = 0;
-    while (!call_once(c, method, params, n, ret, &e) && waits_for_it(c, e, &waited_ms))
+    while (!call_once(c, method, params, n, ret, &e) && client_waits_for_it(c, e, &waited_ms))
         error_free(TAKE(e)); /* who is still starting has done nothing about it */
     if (!e)
         return true;

@@ -18,6 +18,9 @@ struct client {
     char unix_path[256];
 };
 
+/* Whether to ask once more, a moment later: the server is starting, and has not been waited for long. *waited_ms begins
+ * as 0. */
+bool client_waits_for_it(struct client *c, const struct error *e, unsigned *waited_ms);
 bool client_was_interrupted(const struct client *c);
 /* While waiting is off the interrupt does not end calls. */
 void client_heed_interrupt(struct client *c, bool on);

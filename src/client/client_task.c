@@ -98,7 +98,7 @@ static bool cancel(struct client *c, const struct value *task, struct error **er
     return client_call(c, "task.cancel", task, 1, &nothing, errp);
 }
 
-bool client_call_async(struct client *c, const char *method, const struct value *params, size_t n,
+static bool call_async(struct client *c, const char *method, const struct value *params, size_t n,
                        client_progress_fn *progress, void *userdata, struct value *ret, struct error **errp) {
     _cleanup_free_ char *name = strf("Async.%s", method);
     _cleanup_value_ struct value task = {.type = VALUE_VOID};
@@ -106,6 +106,18 @@ bool client_call_async(struct client *c, const char *method, const struct value 
     bool ok = client_call(c, name, params, n, &task, errp);
     client_heed_interrupt(c, true);
     return ok && client_task_end(c, &task, progress, userdata, ret, errp);
+}
+
+/* A task that ended because its host is still starting has done nothing. */
+bool client_call_async(struct client *c, const char *method, const struct value *params, size_t n,
+                       client_progress_fn *progress, void *userdata, struct value *ret, struct error **errp) {
+    struct error *e = NULL;
+    unsigned waited_ms = 0;
+    while (!call_async(c, method, params, n, progress, userdata, ret, &e) && client_waits_for_it(c, e, &waited_ms))
+        error_free(TAKE(e));
+    bool ok = !e;
+    error_propagate(errp, e);
+    return ok;
 }
 
 bool client_task_end(struct client *c, const struct value *task, client_progress_fn *progress, void *userdata,
