@@ -162,16 +162,16 @@ static bool log_in(struct client *c, struct error **errp) {
     return ok;
 }
 
-bool client_waits_for_it(struct client *c, const struct error *e, unsigned *waited_ms) {
+bool client_waits_for_it(struct client *c, const struct error *e) {
     struct timespec pause = {.tv_nsec = (long)STARTING_ASK_MS * 1000000};
-    if (!error_is(e, "HOST_STILL_BOOTING") || !c->config.on_wait || *waited_ms >= CLIENT_PATIENCE_MS)
+    if (!error_is(e, "HOST_STILL_BOOTING") || !c->config.on_wait || c->waited_ms >= CLIENT_PATIENCE_MS)
         return false;
-    if (*waited_ms == 0) {
+    if (c->waited_ms == 0) {
         _cleanup_free_ char *line = strf("Host '%s' is still starting; waiting for it, %d seconds at most.",
                                          c->server ? c->server : "this one", CLIENT_PATIENCE_MS / 1000);
         c->config.on_wait(line, c->config.userdata);
     }
-    *waited_ms += STARTING_ASK_MS;
+    c->waited_ms += STARTING_ASK_MS;
     (void)nanosleep(&pause, NULL); /* a signal ends it */
     return !client_was_interrupted(c);
 }
@@ -205,12 +205,11 @@ static void leave(struct client *c) {
 
 /* Connects and logs in, and goes on to the coordinator when a member names it. */
 static bool open_session(struct client *c, struct error **errp) {
-    unsigned waited_ms = 0;
     for (unsigned hop = 0;; hop++) {
         _cleanup_error_ struct error *e = NULL;
         if (!c->rpc && !connect_there(c, errp))
             return false;
-        while (!log_in(c, &e) && client_waits_for_it(c, e, &waited_ms))
+        while (!log_in(c, &e) && client_waits_for_it(c, e))
             error_free(TAKE(e));
         if (!e)
             return true;
@@ -302,8 +301,7 @@ bool client_call(struct client *c, const char *method, const struct value *param
         error_internal(errp, "%zu parameters are too many", n);
         return false;
     }
-    unsigned waited_ms = 0;
-    while (!call_once(c, method, params, n, ret, &e) && client_waits_for_it(c, e, &waited_ms))
+    while (!call_once(c, method, params, n, ret, &e) && client_waits_for_it(c, e))
         error_free(TAKE(e)); /* who is still starting has done nothing about it */
     if (!e)
         return true;

@@ -15,12 +15,13 @@ struct client {
     char pin[TLS_FINGERPRINT_SIZE];
     bool pin_is_pool; /* the given fingerprint is that of the pool's authority, which all its hosts show */
     bool is_first_visit;
+    unsigned waited_ms; /* for a server that was starting */
     char unix_path[256];
 };
 
-/* Whether to ask once more, a moment later: the server is starting, and has not been waited for long. *waited_ms begins
- * as 0. */
-bool client_waits_for_it(struct client *c, const struct error *e, unsigned *waited_ms);
+/* Whether to ask once more, a moment later: the server is starting, and has not been waited for long. All calls of a
+ * client share one patience, so that calls within calls do not wait for each other's sum. */
+bool client_waits_for_it(struct client *c, const struct error *e);
 bool client_was_interrupted(const struct client *c);
 /* While waiting is off the interrupt does not end calls. */
 void client_heed_interrupt(struct client *c, bool on);

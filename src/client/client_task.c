@@ -112,8 +112,7 @@ static bool call_async(struct client *c, const char *method, const struct value 
 bool client_call_async(struct client *c, const char *method, const struct value *params, size_t n,
                        client_progress_fn *progress, void *userdata, struct value *ret, struct error **errp) {
     struct error *e = NULL;
-    unsigned waited_ms = 0;
-    while (!call_async(c, method, params, n, progress, userdata, ret, &e) && client_waits_for_it(c, e, &waited_ms))
+    while (!call_async(c, method, params, n, progress, userdata, ret, &e) && client_waits_for_it(c, e))
         error_free(TAKE(e));
     bool ok = !e;
     error_propagate(errp, e);
