@@ -204,7 +204,8 @@ void pool_enable_client_certificate_auth(struct call *c) {
     const char *name = pool ? call_arg_str(c, 1) : "";
     if (!pool)
         return;
-    if (!*name || strlen(name) > MAX_AUTH_NAME)
+    /* One that begins with a dot would stand for all names below it. */
+    if (!*name || *name == '.' || strlen(name) > MAX_AUTH_NAME)
         call_fail_code(c, ERR_INVALID_VALUE, "name", name, NULL);
     else
         set_asked_for(c, pool, true, name);
